@@ -1,0 +1,172 @@
+//! What the configuration says about deciding.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::account::{ClientName, FactorKind, Language, Realms};
+use crate::clock::Timestamp;
+
+/// Everything that deciding depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Which directory answers for whom.
+    pub realms: Realms,
+    /// Zones, first match wins.
+    pub zones: Vec<Zone>,
+    /// Groups (in `directory::same_dn_form`) that are asked before any exemption.
+    pub always_ask: Vec<Arc<str>>,
+    /// Rules, first match wins; no match asks.
+    pub rules: Vec<Rule>,
+    /// Which reply sets an Accept carries: every match, in order.
+    pub replies: Vec<ReplyRule>,
+    /// Bounds on wrong passwords.
+    pub passwords: PasswordLimits,
+    /// Clients by name, for `explain`.
+    pub clients: Vec<Arc<ClientPolicy>>,
+    /// What the university is called in messages.
+    pub issuer: Label,
+    /// Digits of sent codes, 6 to 8.
+    pub code_digits: u8,
+    /// How long a challenge stays open.
+    pub challenge_life: Duration,
+    /// Rounds of one challenge conversation.
+    pub challenge_rounds: u8,
+}
+
+/// A named set of networks.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its networks.
+    pub networks: Vec<IpNet>,
+}
+
+/// A rule. Conditions that are `None` hold always.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Holds for members of the group (in `directory::same_dn_form`).
+    pub group: Option<Arc<str>>,
+    /// Holds for stations in the zone; `outside` is the zone of those in none.
+    pub zone: Option<Arc<str>>,
+    /// Holds for the client.
+    pub client: Option<ClientName>,
+    /// What follows.
+    pub then: Then,
+    /// From when on.
+    pub from: Option<Timestamp>,
+    /// What follows until then; without it the rule is passed over until then.
+    pub before: Option<Then>,
+}
+
+/// What a rule says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// A second factor.
+    Ask,
+    /// The password is enough.
+    PasswordOnly,
+    /// No login.
+    Deny,
+}
+
+/// Which reply set goes with whom.
+#[derive(Clone, Debug)]
+pub struct ReplyRule {
+    /// Holds for members of the group (in `directory::same_dn_form`).
+    pub group: Option<Arc<str>>,
+    /// Holds for the client.
+    pub client: Option<ClientName>,
+    /// The set's name.
+    pub set: Arc<str>,
+}
+
+/// Bounds on wrong passwords, all below what makes the directory lock the account.
+#[derive(Clone, Debug)]
+pub struct PasswordLimits {
+    /// Wrong passwords within the window (`store::Limits::password_window`) from all stations that never logged in as the
+    /// account, together; then they are answered without asking the directory.
+    pub strangers: u32,
+    /// Wrong passwords within the window from one station that logged in before.
+    pub own_station: u32,
+    /// The delay after the second wrong password in a row; doubled after each further one.
+    pub first_delay: Duration,
+    /// The longest delay.
+    pub longest_delay: Duration,
+}
+
+impl Default for PasswordLimits {
+    fn default() -> Self {
+        Self {
+            strangers: 4,
+            own_station: 4,
+            first_delay: Duration::from_secs(2),
+            longest_delay: Duration::from_secs(300),
+        }
+    }
+}
+
+/// How a code comes in (D7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeEntry {
+    /// The last digits of the password field.
+    Appended,
+    /// After the last delimiter of the password field.
+    Delimited,
+    /// By Access-Challenge.
+    Challenge,
+}
+
+/// What text a client can show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Texts {
+    /// In the person's language, both where it is not known.
+    #[default]
+    Full,
+    /// English in ASCII.
+    Ascii,
+    /// None: Reply-Message is not sent.
+    None,
+}
+
+/// A text in both languages.
+#[derive(Clone, Debug, Default)]
+pub struct Label {
+    /// Japanese.
+    pub ja: String,
+    /// English.
+    pub en: String,
+}
+
+/// What a client may do and is asked for.
+#[derive(Clone, Debug)]
+pub struct ClientPolicy {
+    /// The name in `[client.NAME]`.
+    pub name: ClientName,
+    /// What people call it.
+    pub label: Label,
+    /// How codes come in.
+    pub code: Vec<CodeEntry>,
+    /// The delimiter of [`CodeEntry::Delimited`].
+    pub delimiter: char,
+    /// The ways that may be used here, strongest first.
+    pub ways: Vec<FactorKind>,
+    /// What text it can show.
+    pub texts: Texts,
+    /// The language of texts for people whose language is not known.
+    pub language: Language,
+    /// Addresses that this client hands out: never in any zone.
+    pub pool: Vec<IpNet>,
+    /// Several people share one station address here (a terminal server, a NAT).
+    pub shared_stations: bool,
+}
+
+impl ClientPolicy {
+    /// Whether the client can be sent an Access-Challenge.
+    #[must_use]
+    pub fn can_challenge(&self) -> bool {
+        self.code.contains(&CodeEntry::Challenge)
+    }
+}

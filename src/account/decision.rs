@@ -1,0 +1,209 @@
+//! The record of one decision: what audit, journal and metrics say about it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AccountId, ClientName, FactorKind, Station};
+use crate::clock::Timestamp;
+
+/// The public number of an attempt: 40 random bits in base32, told to the user as reference and to
+/// `sekisho why`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AttemptId(Arc<str>);
+
+impl AttemptId {
+    /// From five random octets.
+    #[must_use]
+    pub fn new(octets: [u8; 5]) -> Self {
+        Self(data_encoding::BASE32_NOPAD.encode(&octets).into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Access-Accept.
+    Accept,
+    /// Access-Reject.
+    Reject,
+    /// Access-Challenge.
+    Challenge,
+    /// No answer, because it could not be decided.
+    Undecided,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)+) => {
+        /// Why it was answered so. The word of [`Reason::as_str`] is what operators search for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Reason {
+            $($(#[$doc])* #[serde(rename = $word)] $name,)+
+        }
+
+        impl Reason {
+            /// Every reason, for metrics and documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The word in journal, audit and metrics.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Password and second factor were right.
+    Proven = "proven",
+    /// The rules asked for the password alone, and it was right.
+    PasswordEnough = "password-enough",
+    /// The verdict of a moment ago, given again to a retry.
+    Repeated = "repeated",
+
+    /// Asked for a code.
+    CodeAsked = "code-asked",
+    /// Sent a code and asked for it, or asked to log in again with it.
+    CodeSent = "code-sent",
+    /// The code was wrong and another try was given.
+    CodeAskedAgain = "code-asked-again",
+
+    /// User-Name is no name.
+    BadName = "bad-name",
+    /// Realm or domain is not configured.
+    UnknownRealm = "unknown-realm",
+    /// Attributes that may occur once occurred twice, or are missing.
+    BadRequest = "bad-request",
+    /// No password, or an empty one.
+    EmptyPassword = "empty-password",
+    /// The password is no UTF-8: probably the shared secrets differ.
+    UnreadablePassword = "unreadable-password",
+    /// CHAP, MS-CHAP or EAP, for which no method is configured.
+    UnsupportedMethod = "unsupported-method",
+    /// The directory has no such person.
+    UnknownUser = "unknown-user",
+    /// The directory has several such people.
+    AmbiguousUser = "ambiguous-user",
+    /// The directory refused the password.
+    WrongPassword = "wrong-password",
+    /// Too many wrong passwords from this station: not asked at the directory.
+    Throttled = "throttled",
+    /// The directory has locked the account.
+    Locked = "locked",
+    /// The directory has disabled the account.
+    Disabled = "disabled",
+    /// The account's time is over.
+    AccountExpired = "account-expired",
+    /// The password has expired.
+    PasswordExpired = "password-expired",
+    /// The password must be changed before it can be used.
+    MustChange = "must-change",
+    /// The directory does not allow this login at this time or from here.
+    NotNow = "not-now",
+
+    /// A rule denies.
+    Denied = "denied",
+    /// The code was wrong.
+    WrongCode = "wrong-code",
+    /// The code was right and has been used before.
+    CodeUsed = "code-used",
+    /// The code was right and too old.
+    CodeExpired = "code-expired",
+    /// Too many wrong codes.
+    CodesLocked = "codes-locked",
+    /// No code was given, and this client cannot be asked for one.
+    CodeMissing = "code-missing",
+    /// Nothing is enrolled, and there is no number to send a code to.
+    NoFactor = "no-factor",
+    /// The number in the directory is too new to be trusted.
+    NumberTooNew = "number-too-new",
+    /// The number is in no allowed country, or is no number.
+    NumberRefused = "number-refused",
+    /// A limit on messages was reached.
+    MessageLimit = "message-limit",
+    /// No gateway took the message.
+    GatewayFailed = "gateway-failed",
+    /// The answer to a challenge that is not, or no longer, open.
+    UnknownChallenge = "unknown-challenge",
+
+    /// No directory server could be asked.
+    DirectoryUnavailable = "directory-unavailable",
+    /// The store could not be read or written.
+    StoreUnavailable = "store-unavailable",
+    /// The time for this request ran out.
+    DeadlinePassed = "deadline-passed",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How long the steps of an attempt took, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Durations {
+    /// Finding the entry and binding.
+    pub directory: u64,
+    /// Waiting for the store.
+    pub store: u64,
+    /// Sending a message.
+    pub channel: u64,
+    /// From receiving the request to the decision.
+    pub total: u64,
+}
+
+/// One decision. Holds nothing that was typed but the name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decision {
+    /// The attempt's public number; the rounds of one exchange share it.
+    pub attempt: AttemptId,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The entry's stable id, once it was found.
+    pub account: Option<AccountId>,
+    /// The account key, or as much of the typed name as is safe to show.
+    pub name: Arc<str>,
+    /// The configured client.
+    pub client: ClientName,
+    /// The address that the request came from.
+    pub nas: IpAddr,
+    /// The end user's equipment.
+    pub station: Station,
+    /// The attribute that told the station.
+    pub station_from: Option<Arc<str>>,
+    /// The zone that the station is in; none is outside.
+    pub zone: Option<Arc<str>>,
+    /// The rule that matched, as `sekisho explain` names it; none before rules were asked.
+    pub rule: Option<Arc<str>>,
+    /// The factor that was used, asked for or refused.
+    pub factor: Option<FactorKind>,
+    /// The answer.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+    /// The server of the directory that answered.
+    pub directory: Option<Arc<str>>,
+    /// How long it took.
+    pub durations: Durations,
+    /// What else an operator needs to know: never anything typed, never a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Arc<str>>,
+}

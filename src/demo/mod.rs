@@ -1,0 +1,1 @@
+//! Runs the whole thing on one machine with nothing installed and nothing left behind.

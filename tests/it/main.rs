@@ -1,0 +1,13 @@
+//! The one integration binary.
+
+mod access;
+mod channel;
+mod cli;
+mod config;
+mod directory;
+mod login;
+mod plan;
+mod server;
+mod store;
+mod support;
+mod wire;
