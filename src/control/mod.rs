@@ -1,14 +1,93 @@
 //! Carries the operator's commands over a local socket.
 //!
-//! One JSON object a line each way. Root and one group may ask; the peer's credentials are checked, every act is audited with the uid.
+//! One JSON object a line each way. Root, the daemon's own user and one group may ask; the peer's credentials are
+//! checked, every act is audited with the uid.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::Access;
+use crate::account::ClientName;
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::secret::Secret;
+use crate::store::Store;
+use crate::telemetry::Telemetry;
 
 /// `[control]` after checking.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The socket.
     pub socket: PathBuf,
-    /// The group that may ask beside root (and the daemon's own user).
+    /// The group that may ask beside root and the daemon's own user.
     pub group: String,
+}
+
+/// The rooms that commands act on.
+#[derive(Clone)]
+pub struct Rooms {
+    /// Finds accounts, explains.
+    pub access: Access,
+    /// Keeps factors and the audit trail.
+    pub store: Store,
+    /// Knows what was seen.
+    pub telemetry: Telemetry,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// What commands may do in rooms that this one does not know.
+#[derive(Clone)]
+pub struct Doors {
+    /// Lends a loopback client with the policy of another, for so long (`server::Server::lend`).
+    pub lend: Arc<dyn Fn(&ClientName, IpAddr, Secret, Duration) -> bool + Send + Sync>,
+    /// The clients as configured.
+    pub clients: Arc<dyn Fn() -> Vec<ClientShown> + Send + Sync>,
+    /// Where Access-Requests are listened for.
+    pub addresses: Arc<dyn Fn() -> Vec<SocketAddr> + Send + Sync>,
+    /// Reads the configuration anew; the faults, in words, when it was not taken.
+    pub reload: Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>,
+    /// The directories in use.
+    pub directories: Arc<dyn Fn() -> Vec<Directory> + Send + Sync>,
+}
+
+/// A configured client, as shown to people.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct ClientShown {
+    /// Its name.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+    /// `required`, `optional without Proxy-State` or `optional`.
+    pub message_authenticator: String,
+    /// How codes come in.
+    pub code: Vec<String>,
+    /// Its station attributes.
+    pub station: Vec<String>,
+    /// How long it waits, in seconds.
+    pub patience: u64,
+}
+
+/// The socket, bound.
+pub struct Control {}
+
+impl Control {
+    /// Binds the socket: mode 0660, group as configured if it exists. A socket that a dead daemon left is replaced; a live one is an error.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be bound.
+    pub fn bind(settings: &Settings, rooms: Rooms, doors: Doors) -> std::io::Result<Self> {
+        todo!()
+    }
+
+    /// Serves until stopped.
+    pub fn start(self, tracker: &TaskTracker, stop: &CancellationToken) {
+        todo!()
+    }
 }

@@ -605,12 +605,13 @@ impl Store {
         todo!()
     }
 
-    /// Seals everything anew under another master key, in one transaction.
+    /// Makes a new master key, seals everything anew under it in one transaction and replaces the key file; a crash at any
+    /// moment leaves a pair that [`master_key`] and [`Store::open`] can use.
     ///
     /// # Errors
     ///
     /// When it cannot be done: then the old key still holds.
-    pub async fn rotate_key(&self, new: &Key) -> Result<(), Error> {
+    pub async fn rotate_key(&self) -> Result<(), Error> {
         todo!()
     }
 
