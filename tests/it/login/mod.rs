@@ -1,12 +1,14 @@
 //! Logins through the real listener, with a real directory, the real binary and real packets.
 
 mod crash;
+mod ds389;
 mod first;
 mod hostile;
 mod limits;
 mod once;
 mod outage;
 mod rules;
+mod samba;
 
 use crate::support::daemon::{Daemon, client};
 use crate::support::slapd::Slapd;

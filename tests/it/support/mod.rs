@@ -2,4 +2,6 @@
 //! own, in a folder of its own, and ends with its value.
 
 pub mod daemon;
+pub mod ds389;
 pub mod nas;
+pub mod samba;
