@@ -70,6 +70,12 @@ impl Daemon {
         self.folder.path().join(name)
     }
 
+    /// Starts the process under a program such as strace (none: by itself).
+    pub fn run_under(&mut self, wrapper: &[&str]) {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+        self.run();
+    }
+
     /// Starts the process and waits until it says that it is ready.
     pub fn run(&mut self) {
         let notify = self.path("notify.sock");
@@ -128,6 +134,9 @@ impl Daemon {
     /// Ends it at once, as a power failure would end the process.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
+            for tracee in children(child.id()) {
+                signal(tracee, "KILL");
+            }
             child.kill().unwrap();
             child.wait().unwrap();
         }
@@ -205,6 +214,12 @@ impl Drop for Daemon {
 /// A client table for 127.0.0.1 with further keys.
 pub fn client(name: &str, keys: &str) -> String {
     format!("[client.{name}]\naddress = [\"127.0.0.1\"]\nsecret = \"{SECRET}\"\n{keys}\n")
+}
+
+/// The processes that a process started: the daemon, when a tracer runs it.
+fn children(pid: u32) -> Vec<u32> {
+    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    listed.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
 /// Sends a signal to a process that a test started.
