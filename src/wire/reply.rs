@@ -146,6 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::packet::Walked;
     use crate::wire::{Query, Signing};
 
     const STATES: [&[u8]; 3] = [b"first", b"", b"third"];
@@ -224,18 +225,16 @@ mod tests {
 
     #[test]
     fn unsigned_request_full_of_proxy_states_still_gets_a_packet() {
-        let mut query = Query::access(7).with_password(&secret(), b"x");
-        for _ in 0..15 {
-            query = query.with(attribute::PROXY_STATE, &[1; 253]);
-        }
-        let asked = query
-            .with(attribute::PROXY_STATE, &[2; 211])
-            .unsigned(&secret());
-        let request = Request::parse(asked.octets()).unwrap();
-        let octets = Reply::to(&request, Code::AccessAccept).sign(&secret());
-        let answer = asked.answer(&octets, &secret()).unwrap();
-        assert_eq!(answer.code(), Code::AccessReject);
-        assert_eq!(answer.first_attribute(), Some(80));
+        let full = [&[33, 255][..], &[1; 253]].concat().repeat(15);
+        let last = [&[33, 249][..], &[2; 247]].concat();
+        let octets = [&[1, 7, 16, 0][..], &[9; 16], &[3, 2], &full, &last].concat();
+        let request = Request::parse(&octets).unwrap();
+        assert_eq!(request.octets().len(), crate::wire::PACKET_OCTETS);
+        let reply = Reply::to(&request, Code::AccessAccept).sign(&secret());
+        let walked = Walked::read(&reply).unwrap();
+        assert_eq!(walked.code, Code::AccessReject as u8);
+        assert_eq!(walked.signature, Some(22));
+        assert_eq!(walked.octets.len(), 20 + 18 + full.len());
     }
 
     #[test]
