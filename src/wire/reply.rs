@@ -8,8 +8,9 @@ use super::{Code, Request, attribute, authenticators, vendor};
 /// A reply, built from its request so that identifier, authenticator and Proxy-States are inherited.
 /// Message-Authenticator is always the first attribute; the Proxy-States are always the last.
 ///
-/// An Accounting-Response carries Message-Authenticator only if its request did: RFC 2866 does not
-/// know it.
+/// The Accounting-Response to an Accounting-Request has no Message-Authenticator: RFC 2866 does not
+/// know it, and FreeRADIUS computes it there in its own way (with an authenticator of zeros), so
+/// that it would refuse ours.
 pub struct Reply<'a> {
     request: &'a Request,
     code: Code,
@@ -115,7 +116,7 @@ impl<'a> Reply<'a> {
 
 fn begin(request: &Request, code: Code) -> Draft {
     let (identifier, authenticator) = (request.identifier(), request.authenticator());
-    if code == Code::AccountingResponse && !request.is_signed() {
+    if code == Code::AccountingResponse && request.code() == Code::AccountingRequest {
         Draft::new(code as u8, identifier, authenticator)
     } else {
         Draft::signed(code as u8, identifier, authenticator)

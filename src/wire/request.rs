@@ -178,12 +178,6 @@ impl Request {
         }
     }
 
-    /// Whether it carries Message-Authenticator, right or wrong.
-    #[must_use]
-    pub fn is_signed(&self) -> bool {
-        self.signature.is_some()
-    }
-
     /// Reveals User-Password, cut at the first zero octet (RFC 2865 §5.2). `None` when there is none.
     ///
     /// # Errors
