@@ -22,15 +22,11 @@ impl<'a> Reply<'a> {
     /// (debug: asserts).
     #[must_use]
     pub fn to(request: &'a Request, code: Code) -> Self {
-        let code = match code {
-            Code::AccessAccept
-            | Code::AccessReject
-            | Code::AccessChallenge
-            | Code::AccountingResponse => code,
-            Code::AccessRequest | Code::AccountingRequest | Code::StatusServer => {
-                debug_assert!(false, "{code:?} is no reply");
-                Code::AccessReject
-            }
+        debug_assert!(!code.is_request(), "{code:?} is no reply");
+        let code = if code.is_request() {
+            Code::AccessReject
+        } else {
+            code
         };
         Self {
             request,
