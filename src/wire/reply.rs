@@ -65,7 +65,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Signs: Message-Authenticator, then Response Authenticator. A reply that would be longer than 4096 octets, or have
-    /// more than 200 attributes, becomes an Access-Reject (an Accounting-Response stays one) with Proxy-States only.
+    /// more than 200 attributes, keeps its Proxy-States only, and to an Access-Request it becomes an Access-Reject.
     #[must_use]
     pub fn sign(self, secret: &Secret) -> Vec<u8> {
         let Self {
@@ -127,9 +127,9 @@ fn proxy_states(request: &Request) -> impl Iterator<Item = (u8, &[u8])> {
 
 /// What is sent when all that should be sent has no room.
 fn bare(request: &Request, code: Code) -> Draft {
-    let code = match code {
-        Code::AccountingResponse => code,
-        _ => Code::AccessReject,
+    let code = match request.code() {
+        Code::AccessRequest => Code::AccessReject,
+        _ => code,
     };
     let mut draft = begin(request, code);
     // Only an unsigned request of 4096 octets or 200 attributes, nearly all of them Proxy-States,
@@ -218,6 +218,18 @@ mod tests {
             let kinds: Vec<_> = answer.all().map(|(kind, _)| kind).collect();
             assert_eq!(kinds, [80, 33, 33, 33]);
         }
+    }
+
+    #[test]
+    fn answer_to_status_server_without_room_stays_an_answer() {
+        let (asked, request) = asked(Query::status(7));
+        let mut reply = Reply::to(&request, Code::AccessAccept);
+        for _ in 0..17 {
+            reply = reply.with(attribute::REPLY_MESSAGE, &[b'x'; 253]);
+        }
+        let answer = asked.answer(&reply.sign(&secret()), &secret()).unwrap();
+        assert_eq!(answer.code(), Code::AccessAccept);
+        assert!(answer.all().map(|(kind, _)| kind).eq([80, 33, 33, 33]));
     }
 
     #[test]
