@@ -58,3 +58,72 @@ pub(super) fn digest(first: &[u8], second: &[u8]) -> [u8; OCTETS] {
     digest.update(second);
     digest.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+
+    const SECRET: &[u8] = b"xyzzy5461";
+
+    fn hex(text: &str) -> Vec<u8> {
+        HEXLOWER.decode(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn response_authenticators_are_those_printed() {
+        let challenge = [
+            hex("0b02004e36f3c8764ae8c71157403c0c71ff9c451230"),
+            b"Challenge 32769430.  Enter response at prompt.".to_vec(),
+            hex("180a3332373639343330"),
+        ];
+        for (section, asked, answer) in [
+            (
+                "RFC 2865 §7.1",
+                "0f403f9473978057bd83d5cb98f4227a",
+                hex("0200002686fe220e7624ba2a1005f6bf9b55e0b20606000000010f06000000000e06c0a80103"),
+            ),
+            (
+                "RFC 2865 §7.3",
+                "f3a47a1f6a6d76710b947ab93041a039",
+                challenge.concat(),
+            ),
+            (
+                "RFC 5997 §6.1",
+                "8a54f4686fb394c52866e302185d0623",
+                hex("02da0014ef0d552a4bf2d693ec2b6fe8b5411d66"),
+            ),
+            (
+                "RFC 5997 §6.2",
+                "925f6b66dd5fed571fcb1db7ad388260",
+                hex("05b300140f6f92145f107e2f504e860a4860669c"),
+            ),
+        ] {
+            let asked = hex(asked).try_into().unwrap();
+            let right = response(&answer, &asked, SECRET);
+            assert_eq!(right, answer[4..20], "{section}");
+        }
+    }
+
+    #[test]
+    fn message_authenticators_are_those_printed() {
+        for (section, packet) in [
+            (
+                "RFC 5997 §6.1",
+                "0cda00268a54f4686fb394c52866e302185d062350125a665e2e1e8411f3e243822097c84fa3",
+            ),
+            (
+                "RFC 5997 §6.2",
+                "0cb30026925f6b66dd5fed571fcb1db7ad3882605012e8d6eabda910875cd91fdade26367858",
+            ),
+        ] {
+            let packet = hex(packet);
+            let right = message(&packet, 22, None, SECRET);
+            assert_eq!(right, packet[22..], "{section}");
+            let own = *packet[4..].first_chunk().unwrap();
+            let right = message(&packet, 22, Some(&own), SECRET);
+            assert_eq!(right, packet[22..], "{section}");
+        }
+    }
+}

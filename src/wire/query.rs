@@ -1,5 +1,7 @@
 //! The asking side: a query, and the answer to it.
 
+use std::fmt;
+
 use crate::secret::{Secret, equal, random_array};
 
 use super::packet::{Draft, Walked, attributes, patch_authenticator};
@@ -105,11 +107,6 @@ impl Query {
         debug_assert!(copied.is_ok(), "fewer attributes need less room");
         self.draft = draft;
         self.sign(secret)
-    }
-
-    #[cfg(test)]
-    fn with_authenticator(code: Code, identifier: u8, authenticator: RequestAuthenticator) -> Self {
-        Self::signed(code, identifier, authenticator)
     }
 }
 
@@ -217,6 +214,16 @@ impl Answer {
     }
 }
 
+/// Shows no attribute: some are secret.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("code", &self.code)
+            .field("octets", &self.octets.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Why octets are no answer to a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadAnswer {
@@ -229,4 +236,70 @@ pub enum BadAnswer {
     /// Response Authenticator or Message-Authenticator is wrong or missing.
     #[error("authenticators are wrong: probably the shared secrets differ")]
     Authenticator,
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+
+    fn hex(text: &str) -> Vec<u8> {
+        HEXLOWER.decode(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn rfc_2865_section_7_1_is_written_as_printed() {
+        let printed = hex(concat!(
+            "010000380f403f9473978057bd83d5cb98f4227a01066e656d6f",
+            "02120dbe708d93d413ce3196e43f782a0aee0406c0a80110050600000003",
+        ));
+        let secret = Secret::from("xyzzy5461");
+        let authenticator = *printed[4..].first_chunk().unwrap();
+        let asked = Query::signed(Code::AccessRequest, 0, authenticator)
+            .with(attribute::USER_NAME, b"nemo")
+            .with_password(&secret, b"arctangent")
+            .with(attribute::NAS_IP_ADDRESS, &[192, 168, 1, 16])
+            .with(attribute::NAS_PORT, &[0, 0, 0, 3])
+            .unsigned(&secret);
+        assert_eq!(asked.octets(), printed);
+    }
+
+    #[test]
+    fn rfc_5997_section_6_1_is_written_as_printed() {
+        let printed = hex(concat!(
+            "0cda00268a54f4686fb394c52866e302185d0623",
+            "50125a665e2e1e8411f3e243822097c84fa3",
+        ));
+        let authenticator = *printed[4..].first_chunk().unwrap();
+        let asked =
+            Query::signed(Code::StatusServer, 0xda, authenticator).sign(&Secret::from("xyzzy5461"));
+        assert_eq!(asked.octets(), printed);
+    }
+
+    #[test]
+    fn answers_without_signature_are_refused() {
+        // RFC 2865 §7.1 and RFC 5997 §6.1: right by their Response Authenticator alone, which MD5
+        // no longer protects (CVE-2024-3596).
+        let secret = Secret::from("xyzzy5461");
+        for (code, identifier, asked, answer) in [
+            (
+                Code::AccessRequest,
+                0,
+                "0f403f9473978057bd83d5cb98f4227a",
+                "0200002686fe220e7624ba2a1005f6bf9b55e0b20606000000010f06000000000e06c0a80103",
+            ),
+            (
+                Code::StatusServer,
+                0xda,
+                "8a54f4686fb394c52866e302185d0623",
+                "02da0014ef0d552a4bf2d693ec2b6fe8b5411d66",
+            ),
+        ] {
+            let authenticator = hex(asked).try_into().unwrap();
+            let asked = Query::signed(code, identifier, authenticator).sign(&secret);
+            let refused = asked.answer(&hex(answer), &secret).unwrap_err();
+            assert_eq!(refused, BadAnswer::Authenticator);
+        }
+    }
 }

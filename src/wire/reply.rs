@@ -8,8 +8,9 @@ use super::{Code, Request, attribute, authenticators, vendor};
 /// A reply, built from its request so that identifier, authenticator and Proxy-States are inherited.
 /// Message-Authenticator is always the first attribute; the Proxy-States are always the last.
 ///
-/// An Accounting-Response carries Message-Authenticator only if its request did: RFC 2866 does not
-/// know it.
+/// The Accounting-Response to an Accounting-Request has no Message-Authenticator: RFC 2866 does not
+/// know it, and FreeRADIUS computes it there in its own way (with an authenticator of zeros), so
+/// that it would refuse ours.
 pub struct Reply<'a> {
     request: &'a Request,
     code: Code,
@@ -21,15 +22,11 @@ impl<'a> Reply<'a> {
     /// (debug: asserts).
     #[must_use]
     pub fn to(request: &'a Request, code: Code) -> Self {
-        let code = match code {
-            Code::AccessAccept
-            | Code::AccessReject
-            | Code::AccessChallenge
-            | Code::AccountingResponse => code,
-            Code::AccessRequest | Code::AccountingRequest | Code::StatusServer => {
-                debug_assert!(false, "{code:?} is no reply");
-                Code::AccessReject
-            }
+        debug_assert!(!code.is_request(), "{code:?} is no reply");
+        let code = if code.is_request() {
+            Code::AccessReject
+        } else {
+            code
         };
         Self {
             request,
@@ -68,7 +65,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Signs: Message-Authenticator, then Response Authenticator. A reply that would be longer than 4096 octets, or have
-    /// more than 200 attributes, becomes an Access-Reject (an Accounting-Response stays one) with Proxy-States only.
+    /// more than 200 attributes, keeps its Proxy-States only, and to an Access-Request it becomes an Access-Reject.
     #[must_use]
     pub fn sign(self, secret: &Secret) -> Vec<u8> {
         let Self {
@@ -115,7 +112,7 @@ impl<'a> Reply<'a> {
 
 fn begin(request: &Request, code: Code) -> Draft {
     let (identifier, authenticator) = (request.identifier(), request.authenticator());
-    if code == Code::AccountingResponse && !request.is_signed() {
+    if code == Code::AccountingResponse && request.code() == Code::AccountingRequest {
         Draft::new(code as u8, identifier, authenticator)
     } else {
         Draft::signed(code as u8, identifier, authenticator)
@@ -130,9 +127,9 @@ fn proxy_states(request: &Request) -> impl Iterator<Item = (u8, &[u8])> {
 
 /// What is sent when all that should be sent has no room.
 fn bare(request: &Request, code: Code) -> Draft {
-    let code = match code {
-        Code::AccountingResponse => code,
-        _ => Code::AccessReject,
+    let code = match request.code() {
+        Code::AccessRequest => Code::AccessReject,
+        _ => code,
     };
     let mut draft = begin(request, code);
     // Only an unsigned request of 4096 octets or 200 attributes, nearly all of them Proxy-States,
@@ -146,6 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::packet::Walked;
     use crate::wire::{Query, Signing};
 
     const STATES: [&[u8]; 3] = [b"first", b"", b"third"];
@@ -223,19 +221,29 @@ mod tests {
     }
 
     #[test]
-    fn unsigned_request_full_of_proxy_states_still_gets_a_packet() {
-        let mut query = Query::access(7).with_password(&secret(), b"x");
-        for _ in 0..15 {
-            query = query.with(attribute::PROXY_STATE, &[1; 253]);
+    fn answer_to_status_server_without_room_stays_an_answer() {
+        let (asked, request) = asked(Query::status(7));
+        let mut reply = Reply::to(&request, Code::AccessAccept);
+        for _ in 0..17 {
+            reply = reply.with(attribute::REPLY_MESSAGE, &[b'x'; 253]);
         }
-        let asked = query
-            .with(attribute::PROXY_STATE, &[2; 211])
-            .unsigned(&secret());
-        let request = Request::parse(asked.octets()).unwrap();
-        let octets = Reply::to(&request, Code::AccessAccept).sign(&secret());
-        let answer = asked.answer(&octets, &secret()).unwrap();
-        assert_eq!(answer.code(), Code::AccessReject);
-        assert_eq!(answer.first_attribute(), Some(80));
+        let answer = asked.answer(&reply.sign(&secret()), &secret()).unwrap();
+        assert_eq!(answer.code(), Code::AccessAccept);
+        assert!(answer.all().map(|(kind, _)| kind).eq([80, 33, 33, 33]));
+    }
+
+    #[test]
+    fn unsigned_request_full_of_proxy_states_still_gets_a_packet() {
+        let full = [&[33, 255][..], &[1; 253]].concat().repeat(15);
+        let last = [&[33, 249][..], &[2; 247]].concat();
+        let octets = [&[1, 7, 16, 0][..], &[9; 16], &[3, 2], &full, &last].concat();
+        let request = Request::parse(&octets).unwrap();
+        assert_eq!(request.octets().len(), crate::wire::PACKET_OCTETS);
+        let reply = Reply::to(&request, Code::AccessAccept).sign(&secret());
+        let walked = Walked::read(&reply).unwrap();
+        assert_eq!(walked.code, Code::AccessReject as u8);
+        assert_eq!(walked.signature, Some(22));
+        assert_eq!(walked.octets.len(), 20 + 18 + full.len());
     }
 
     #[test]

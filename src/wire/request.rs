@@ -55,12 +55,9 @@ impl Request {
     /// [`Malformed`], for a silent discard.
     pub fn parse(datagram: &[u8]) -> Result<Self, Malformed> {
         let walked = Walked::read(datagram)?;
-        let code = match Code::read(walked.code) {
-            Some(code @ (Code::AccessRequest | Code::AccountingRequest | Code::StatusServer)) => {
-                code
-            }
-            _ => return Err(Malformed::Code),
-        };
+        let code = Code::read(walked.code)
+            .filter(|code| code.is_request())
+            .ok_or(Malformed::Code)?;
         let (eap, password) = credentials(walked.octets);
         if eap && password {
             return Err(Malformed::MixedCredentials);
@@ -178,12 +175,6 @@ impl Request {
         }
     }
 
-    /// Whether it carries Message-Authenticator, right or wrong.
-    #[must_use]
-    pub fn is_signed(&self) -> bool {
-        self.signature.is_some()
-    }
-
     /// Reveals User-Password, cut at the first zero octet (RFC 2865 §5.2). `None` when there is none.
     ///
     /// # Errors
@@ -225,5 +216,95 @@ impl fmt::Debug for Request {
             .field("identifier", &self.identifier)
             .field("octets", &self.octets.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::Query;
+
+    fn attributes_of_a_query() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
+        let kind = (1_u8..=255)
+            .prop_filter("EAP excludes passwords, 80 is the signature", |kind| {
+                ![attribute::EAP_MESSAGE, attribute::MESSAGE_AUTHENTICATOR].contains(kind)
+            });
+        prop::collection::vec((kind, prop::collection::vec(any::<u8>(), 0..=253)), 0..14)
+    }
+
+    fn secret() -> Secret {
+        Secret::from("xyzzy5461")
+    }
+
+    proptest! {
+        #[test]
+        fn octets_of_any_kind_never_panic(mut octets in prop::collection::vec(any::<u8>(), 0..300), fit: bool) {
+            if let (true, [code, _, high, low, ..]) = (fit, octets.as_mut_slice()) {
+                (*code, *high, *low) = (1, 0, 200);
+            }
+            if let Ok(request) = Request::parse(&octets) {
+                let _ = request.believe(&secret(), Signing::Optional);
+                let _ = request.believe_accounting(&secret());
+                if let Ok(Some(plain)) = request.user_password(&secret()) {
+                    prop_assert!(plain.len() <= crate::wire::PASSWORD_OCTETS);
+                }
+                let _ = request.repeated();
+                prop_assert!((0..=255).all(|kind| request.vendor_attributes(311, kind).count() < 300));
+            }
+        }
+
+        #[test]
+        fn what_was_asked_is_read(attributes in attributes_of_a_query(), identifier: u8, password in "[^\0]{0,32}") {
+            let query = attributes.iter().fold(Query::access(identifier), |query, (kind, value)| query.with(*kind, value));
+            let asked = query.with_password(&secret(), password.as_bytes()).sign(&secret());
+            let request = Request::parse(asked.octets()).unwrap();
+            prop_assert_eq!(request.believe(&secret(), Signing::Required), Ok(Signed::Yes));
+            prop_assert_eq!(request.identifier(), identifier);
+            for (kind, _) in &attributes {
+                if *kind == attribute::USER_PASSWORD {
+                    continue;
+                }
+                let sent = attributes.iter().filter(|(other, _)| other == kind).map(|(_, value)| value.as_slice());
+                prop_assert!(request.attributes(*kind).eq(sent));
+            }
+            if attributes.iter().all(|(kind, _)| *kind != attribute::USER_PASSWORD) {
+                let plain = request.user_password(&secret()).unwrap().unwrap();
+                prop_assert_eq!(plain.expose(), password.as_bytes());
+            }
+        }
+
+        #[test]
+        fn a_flipped_bit_anywhere_in_a_signed_query_is_refused(attributes in attributes_of_a_query(), at: prop::sample::Index, bit in 0_u32..8) {
+            let query = attributes.iter().fold(Query::access(7), |query, (kind, value)| query.with(*kind, value));
+            let mut octets = query.sign(&secret()).octets().to_vec();
+            let at = at.index(octets.len());
+            octets[at] ^= 1 << bit;
+            let believed = Request::parse(&octets).ok().map(|request| request.believe(&secret(), Signing::Required));
+            prop_assert!(!matches!(believed, Some(Ok(_))));
+        }
+
+        #[test]
+        fn a_flipped_bit_anywhere_in_accounting_is_refused(at: prop::sample::Index, bit in 0_u32..8) {
+            let query = Query::accounting(7).with(attribute::ACCT_STATUS_TYPE, &[0, 0, 0, 1]);
+            let mut octets = query.sign(&secret()).octets().to_vec();
+            let at = at.index(octets.len());
+            octets[at] ^= 1 << bit;
+            let believed = Request::parse(&octets).ok().map(|request| request.believe_accounting(&secret()));
+            prop_assert!(!matches!(believed, Some(Ok(()))));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_attribute() {
+        let asked = Query::access(7)
+            .with(attribute::USER_NAME, b"hanako")
+            .sign(&secret());
+        let shown = format!("{:?}", Request::parse(asked.octets()).unwrap());
+        assert_eq!(
+            shown,
+            "Request { code: AccessRequest, identifier: 7, octets: 46, .. }"
+        );
     }
 }
