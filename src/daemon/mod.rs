@@ -7,6 +7,8 @@
 mod notify;
 mod rooms;
 
+mod offline;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 const UPKEEP: Duration = Duration::from_secs(60);
 /// How often health is looked at: a failing part shows in metrics within this time.
 const HEALTH: Duration = Duration::from_secs(5);
+
+pub use offline::{Probed, probe, restore};
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
