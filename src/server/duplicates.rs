@@ -92,6 +92,15 @@ struct Kept {
     unsigned: VecDeque<Answered>,
 }
 
+impl Kept {
+    const fn ring(&mut self, signed: Signed) -> &mut VecDeque<Answered> {
+        match signed {
+            Signed::Yes => &mut self.signed,
+            Signed::No => &mut self.unsigned,
+        }
+    }
+}
+
 /// A place in a ring. Its entry may have been replaced: then the serial is another.
 #[derive(Clone, Copy, Debug)]
 struct Answered {
@@ -191,46 +200,39 @@ impl Table {
     }
 
     /// Makes room by forgetting what was answered longest ago: of the same client when its share is used up, of the
-    /// client that has the most when the house's is. An unsigned request makes room among unsigned ones alone.
+    /// client that has the most when the house's is. Unsigned requests go first, and make room among themselves alone.
     fn make_room(&mut self, arrival: &Arrival<'_>) -> bool {
         let (in_all, of_client) = self.bounds;
-        if self
-            .clients
-            .get(arrival.client)
-            .is_some_and(|kept| kept.entries >= of_client)
-            && !self.evict(arrival.client, arrival.signed)
+        let rings: &[Signed] = match arrival.signed {
+            Signed::Yes => &[Signed::No, Signed::Yes],
+            Signed::No => &[Signed::No],
+        };
+        let own = self.clients.get(arrival.client);
+        if own.is_some_and(|kept| kept.entries >= of_client)
+            && !rings.iter().any(|ring| self.evict(arrival.client, *ring))
         {
             return false;
         }
-        while self.entries.len() >= in_all {
-            let Some(fullest) = self.fullest(arrival.signed) else {
+        self.entries.len() < in_all
+            || rings.iter().any(|ring| {
+                self.fullest(*ring)
+                    .is_some_and(|client| self.evict(&client, *ring))
+            })
+    }
+
+    fn fullest(&mut self, ring: Signed) -> Option<ClientName> {
+        self.clients
+            .iter_mut()
+            .map(|(name, kept)| (kept.ring(ring).len(), name))
+            .max_by_key(|(answered, _)| *answered)
+            .map(|(_, name)| name.clone())
+    }
+
+    fn evict(&mut self, client: &ClientName, ring: Signed) -> bool {
+        while let Some(kept) = self.clients.get_mut(client) {
+            let Some(oldest) = kept.ring(ring).pop_front() else {
                 return false;
             };
-            if !self.evict(&fullest, arrival.signed) {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn fullest(&self, signed: Signed) -> Option<ClientName> {
-        let answered = |kept: &Kept| match signed {
-            Signed::Yes => kept.unsigned.len() + kept.signed.len(),
-            Signed::No => kept.unsigned.len(),
-        };
-        self.clients
-            .iter()
-            .max_by_key(|(_, kept)| answered(kept))
-            .map(|(name, _)| name.clone())
-    }
-
-    fn evict(&mut self, client: &ClientName, signed: Signed) -> bool {
-        while let Some(kept) = self.clients.get_mut(client) {
-            let oldest = kept.unsigned.pop_front().or_else(|| match signed {
-                Signed::Yes => kept.signed.pop_front(),
-                Signed::No => None,
-            });
-            let Some(oldest) = oldest else { return false };
             if self.remove(&oldest.key, Some(oldest.serial)) {
                 return true;
             }
@@ -270,10 +272,7 @@ impl Table {
         let Some(kept) = self.clients.get_mut(&entry.client) else {
             return true;
         };
-        let ring = match entry.signed {
-            Signed::Yes => &mut kept.signed,
-            Signed::No => &mut kept.unsigned,
-        };
+        let ring = kept.ring(entry.signed);
         ring.push_back(place);
         // Places of replaced requests count too: a NAS that reuses its identifiers fast would else fill the ring.
         if ring.len() > self.bounds.1
