@@ -84,7 +84,10 @@ fn is_tls(error: &reqwest::Error) -> bool {
             return true;
         }
         // io::Error keeps what it wraps apart from its sources.
-        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        cause = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
             Some(inner) => Some(inner),
             None => error.source(),
         };
@@ -106,7 +109,9 @@ impl Judge {
         let success = template.success_pointer.iter().map(|(pointer, _)| pointer);
         for pointer in success.chain(&template.id_pointer) {
             if !pointer.is_empty() && !pointer.starts_with('/') {
-                return Err(fault(format!("{pointer} is no JSON pointer: it must begin with /")));
+                return Err(fault(format!(
+                    "{pointer} is no JSON pointer: it must begin with /"
+                )));
             }
         }
         Ok(Self {
@@ -184,10 +189,14 @@ fn text(value: &Value) -> Option<String> {
 /// The body, if it is no longer than answers are.
 async fn body(mut response: Response) -> Result<Vec<u8>, Fault> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| match error.is_timeout() {
-        true => Fault::Silent,
-        false => Fault::BrokeOff,
-    })? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| match error.is_timeout() {
+            true => Fault::Silent,
+            false => Fault::BrokeOff,
+        })?
+    {
         if body.len() + chunk.len() > ANSWER {
             return Err(Fault::TooLong);
         }

@@ -57,7 +57,11 @@ impl HttpGateway {
             "POST" => Method::POST,
             "GET" => Method::GET,
             "PUT" => Method::PUT,
-            other => return Err(unusable(format!("method {other} is none of POST, GET and PUT"))),
+            other => {
+                return Err(unusable(format!(
+                    "method {other} is none of POST, GET and PUT"
+                )));
+            }
         };
         let root = root(&template.url)?;
         Ok(Self {
@@ -230,9 +234,7 @@ fn header_name(name: &str) -> io::Result<HeaderName> {
     let bytes = name.as_bytes();
     match HeaderName::from_bytes(bytes) {
         // The body's form is the template's to choose, by its table.
-        Ok(name) if name == CONTENT_TYPE => {
-            Err(unusable("Content-Type follows from form or json"))
-        }
+        Ok(name) if name == CONTENT_TYPE => Err(unusable("Content-Type follows from form or json")),
         Ok(name) => Ok(name),
         Err(_) => Err(unusable(format!("{name:?} is no header"))),
     }
@@ -249,7 +251,9 @@ fn root(url: &str) -> io::Result<Url> {
     }
     let parsed = Url::parse(fixed).map_err(|error| unusable(format!("the URL: {error}")))?;
     if !matches!(parsed.scheme(), "https" | "http") || !parsed.username().is_empty() {
-        return Err(unusable("the URL must be https:// or http://, without a user"));
+        return Err(unusable(
+            "the URL must be https:// or http://, without a user",
+        ));
     }
     parsed.join("/").map_err(unusable)
 }

@@ -92,7 +92,9 @@ impl Line {
             10 if begins(&["800"]) => None,
             10 if begins(&["60", "70", "80", "90"]) => Some(Self::Mobile),
             10 if begins(&["50"]) => Some(Self::Fixed),
-            9 if begins(&["0", "120", "570", "990"]) => None,
+            9 if begins(&["120", "570", "990"]) => None,
+            // No area code ends in a 0 after one digit: those are the ten-digit services, cut short.
+            9 if national.get(1..2) == Some("0") || begins(&["0"]) => None,
             9 => Some(Self::Fixed),
             _ => None,
         }
@@ -228,10 +230,32 @@ mod tests {
     #[test]
     fn what_is_no_number_is_refused() {
         for text in [
-            "", "-", "+", "0", "090", "090-1234-567", "090-1234-56789", "9012345678", "なし", "090-1234-5678 内線12",
-            "090-1234-5678;ext=1", "090-1234-5678, 080-1234-5678", "++819012345678", "+81901234\n5678", "0９a01234567",
-            "٠٩٠١٢٣٤٥٦٧٨", "+0012345678", "+8190123456789012", "110", "020-1234-5678", "0120-123-456", "0800-123-4567",
-            "0570-012-345", "0990-123-456", "+81 120 123 456", "0000000000000",
+            "",
+            "-",
+            "+",
+            "0",
+            "090",
+            "090-1234-567",
+            "090-1234-56789",
+            "9012345678",
+            "なし",
+            "090-1234-5678 内線12",
+            "090-1234-5678;ext=1",
+            "090-1234-5678, 080-1234-5678",
+            "++819012345678",
+            "+81901234\n5678",
+            "0９a01234567",
+            "٠٩٠١٢٣٤٥٦٧٨",
+            "+0012345678",
+            "+8190123456789012",
+            "110",
+            "020-1234-5678",
+            "0120-123-456",
+            "0800-123-4567",
+            "0570-012-345",
+            "0990-123-456",
+            "+81 120 123 456",
+            "0000000000000",
         ] {
             assert_eq!(read(text), Err(BadNumber::Form), "{text:?}");
             assert_eq!(
@@ -244,9 +268,17 @@ mod tests {
 
     #[test]
     fn landlines_can_be_called_but_not_written_to() {
-        for text in ["03-1234-5678", "+81 3 1234 5678", "075-123-4567", "050-1234-5678"] {
+        for text in [
+            "03-1234-5678",
+            "+81 3 1234 5678",
+            "075-123-4567",
+            "050-1234-5678",
+        ] {
             assert_eq!(read(text), Err(BadNumber::Landline), "{text}");
-            assert!(Number::read(text, false, &japan(&["+81"])).is_ok(), "{text}");
+            assert!(
+                Number::read(text, false, &japan(&["+81"])).is_ok(),
+                "{text}"
+            );
         }
     }
 
@@ -256,12 +288,24 @@ mod tests {
             Number::read(text, true, &japan(countries)).map(|number| number.as_str().to_owned())
         };
         assert_eq!(read("+1 415-555-0100", &["+81"]), Err(BadNumber::Country));
-        assert_eq!(read("010 1 415 555 0100", &["+81", "+1"]).unwrap(), "+14155550100");
-        assert_eq!(read("+1 876 555 0100", &["+1", "!+1876"]), Err(BadNumber::Country));
-        assert_eq!(read("+1 415 555 0100", &["!+1876", "+1"]).unwrap(), "+14155550100");
+        assert_eq!(
+            read("010 1 415 555 0100", &["+81", "+1"]).unwrap(),
+            "+14155550100"
+        );
+        assert_eq!(
+            read("+1 876 555 0100", &["+1", "!+1876"]),
+            Err(BadNumber::Country)
+        );
+        assert_eq!(
+            read("+1 415 555 0100", &["!+1876", "+1"]).unwrap(),
+            "+14155550100"
+        );
         assert_eq!(read("090-1234-5678", &[]), Err(BadNumber::Country));
         assert_eq!(read("090-1234-5678", &["+"]), Err(BadNumber::Country));
-        assert_eq!(read("090-1234-5678", &["+81", "!+81"]), Err(BadNumber::Country));
+        assert_eq!(
+            read("090-1234-5678", &["+81", "!+81"]),
+            Err(BadNumber::Country)
+        );
     }
 
     #[test]
@@ -273,7 +317,10 @@ mod tests {
         };
         let number = Number::read("07700 900123", true, &britain).unwrap();
         assert_eq!(number.as_str(), "+447700900123");
-        assert_eq!(number.in_form(NumberForm::National, &britain), "07700900123");
+        assert_eq!(
+            number.in_form(NumberForm::National, &britain),
+            "07700900123"
+        );
     }
 
     #[test]
@@ -281,10 +328,19 @@ mod tests {
         let settings = japan(&["+81", "+1"]);
         let number = Number::read("090-1234-5678", true, &settings).unwrap();
         assert_eq!(number.in_form(NumberForm::E164, &settings), "+819012345678");
-        assert_eq!(number.in_form(NumberForm::Digits, &settings), "819012345678");
-        assert_eq!(number.in_form(NumberForm::National, &settings), "09012345678");
+        assert_eq!(
+            number.in_form(NumberForm::Digits, &settings),
+            "819012345678"
+        );
+        assert_eq!(
+            number.in_form(NumberForm::National, &settings),
+            "09012345678"
+        );
         let abroad = Number::read("+14155550100", true, &settings).unwrap();
-        assert_eq!(abroad.in_form(NumberForm::National, &settings), "+14155550100");
+        assert_eq!(
+            abroad.in_form(NumberForm::National, &settings),
+            "+14155550100"
+        );
     }
 
     #[test]

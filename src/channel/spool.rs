@@ -65,7 +65,13 @@ fn write(part: &Path, body: &[u8]) -> io::Result<()> {
 fn file_name(id: &str) -> String {
     id.chars()
         .take(NAME)
-        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect()
 }
 
@@ -78,7 +84,11 @@ fn trim(folder: &Path) -> io::Result<()> {
             files.push(path);
         }
     }
-    let Some(surplus) = files.len().checked_sub(FILES).filter(|surplus| *surplus > 0) else {
+    let Some(surplus) = files
+        .len()
+        .checked_sub(FILES)
+        .filter(|surplus| *surplus > 0)
+    else {
         return Ok(());
     };
     files.sort_by_cached_key(|path| {

@@ -43,7 +43,9 @@ impl Placeholder {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadTemplate {
     /// A word between braces that means nothing.
-    #[error("there is no placeholder {{{{{0}}}}}; there are to, from, text, text-xml, id, lang and locale")]
+    #[error(
+        "there is no placeholder {{{{{0}}}}}; there are to, from, text, text-xml, id, lang and locale"
+    )]
     Unknown(String),
     /// Braces that never close.
     #[error("a placeholder is opened by {{{{ and never closed")]
@@ -155,7 +157,9 @@ impl JsonPattern {
         use serde_json::Value;
         Ok(match value {
             Value::String(text) => Self::Text(Pattern::read(text)?),
-            Value::Array(list) => Self::List(list.iter().map(Self::read).collect::<Result<_, _>>()?),
+            Value::Array(list) => {
+                Self::List(list.iter().map(Self::read).collect::<Result<_, _>>()?)
+            }
             Value::Object(fields) => Self::Object(
                 fields
                     .iter()
@@ -261,7 +265,10 @@ mod tests {
         let values = values("コード 1&2 <\"'>");
         let fill = |text| Pattern::read(text).unwrap().fill(&values);
         assert_eq!(fill("{{from}}→{{ to }}"), "Sakura→+819012345678");
-        assert_eq!(fill("<Say>{{text-xml}}</Say>"), "<Say>コード 1&amp;2 &lt;&quot;&apos;&gt;</Say>");
+        assert_eq!(
+            fill("<Say>{{text-xml}}</Say>"),
+            "<Say>コード 1&amp;2 &lt;&quot;&apos;&gt;</Say>"
+        );
         assert_eq!(fill("{{lang}}/{{locale}}/{{id}}"), "ja/ja-JP/a1");
         assert_eq!(fill("no } braces {"), "no } braces {");
         let url = Pattern::read("https://sms.example/{{to}}?t={{text}}").unwrap();
@@ -280,9 +287,16 @@ mod tests {
     #[test]
     fn unknown_and_open_placeholders_are_faults() {
         let fault = |text| Pattern::read(text).unwrap_err();
-        assert_eq!(fault("{{password}}"), BadTemplate::Unknown("password".to_owned()));
+        assert_eq!(
+            fault("{{password}}"),
+            BadTemplate::Unknown("password".to_owned())
+        );
         assert_eq!(fault("a {{text"), BadTemplate::Open);
-        assert!(fault("{{x}}").to_string().starts_with("there is no placeholder {{x}};"));
+        assert!(
+            fault("{{x}}")
+                .to_string()
+                .starts_with("there is no placeholder {{x}};")
+        );
     }
 
     #[test]
@@ -305,7 +319,10 @@ mod tests {
         let header = HeaderPattern::read(HeaderName::from_static("x-text"), "{{text}}").unwrap();
         assert!(header.fill(&values("a\r\nX-Admin: 1")).is_none());
         assert!(header.fill(&values("a\nb")).is_none());
-        assert_eq!(header.fill(&values("コード")).unwrap().as_bytes(), "コード".as_bytes());
+        assert_eq!(
+            header.fill(&values("コード")).unwrap().as_bytes(),
+            "コード".as_bytes()
+        );
         assert!(header.fill(&values("a")).unwrap().is_sensitive());
     }
 

@@ -33,12 +33,19 @@ fn trusting(roots: RootCertStore) -> io::Result<ClientConfig> {
 
 fn own_roots(file: &Path) -> io::Result<RootCertStore> {
     let fault = |why: String| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", file.display()))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{}: {why}", file.display()),
+        )
     };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| fault(error.to_string()))? {
+    for certificate in
+        CertificateDer::pem_file_iter(file).map_err(|error| fault(error.to_string()))?
+    {
         let certificate = certificate.map_err(|error| fault(error.to_string()))?;
-        roots.add(certificate).map_err(|error| fault(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| fault(error.to_string()))?;
     }
     if roots.is_empty() {
         return Err(fault("there is no certificate in it".to_owned()));

@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use sekisho::account::Language;
 use sekisho::channel::{
-    Auth, Body, Channels, Error, Gateway, GatewayKind, Message, Number, NumberForm, Sent, Settings, Template,
+    Auth, Body, Channels, Error, Gateway, GatewayKind, Message, Number, NumberForm, Sent, Settings,
+    Template,
 };
 use sekisho::secret::Secret;
 use tokio::time::Instant;
 
 use gateway::{Answer, Gateway as Opponent};
 
-const TEXT: &str = "【桜大学】確認コード 482913(5分間)。\n\"電話\"で聞かれても&教えないで=ください+%20";
+const TEXT: &str =
+    "【桜大学】確認コード 482913(5分間)。\n\"電話\"で聞かれても&教えないで=ください+%20";
 
 fn settings(gateways: Vec<Gateway>) -> Settings {
     Settings {
@@ -100,11 +102,18 @@ fn no_secret(error: &Error) {
 async fn a_form_arrives_exactly() {
     let asked = asked(|_| {}, TEXT).await;
     assert_eq!(asked.method, "POST");
-    assert_eq!(asked.header("content-type"), "application/x-www-form-urlencoded");
+    assert_eq!(
+        asked.header("content-type"),
+        "application/x-www-form-urlencoded"
+    );
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert_eq!(
         form(&asked.body),
-        [pair("To", "+819012345678"), pair("From", "桜大学"), pair("Body", TEXT)]
+        [
+            pair("To", "+819012345678"),
+            pair("From", "桜大学"),
+            pair("Body", TEXT)
+        ]
     );
 }
 
@@ -162,7 +171,11 @@ async fn every_proof_of_who_asks_arrives() {
     )
     .await;
     assert_eq!(basic.header("authorization"), "Basic QUMxOmh1bnRlcjI65qGc");
-    let bearer = asked(|template| template.auth = Auth::Bearer(Secret::from("a.b.c")), TEXT).await;
+    let bearer = asked(
+        |template| template.auth = Auth::Bearer(Secret::from("a.b.c")),
+        TEXT,
+    )
+    .await;
     assert_eq!(bearer.header("authorization"), "Bearer a.b.c");
     let key = Secret::from("hunter2");
     let hmac = asked(
@@ -176,7 +189,10 @@ async fn every_proof_of_who_asks_arrives() {
     )
     .await;
     let expected = sekisho::secret::hmac_sha256(&key, &hmac.body);
-    assert_eq!(hmac.header("x-signature"), data_encoding::HEXLOWER.encode(&expected));
+    assert_eq!(
+        hmac.header("x-signature"),
+        data_encoding::HEXLOWER.encode(&expected)
+    );
 }
 
 #[tokio::test]
@@ -186,7 +202,12 @@ async fn a_header_cannot_be_broken_out_of() {
     broken.headers = vec![("X-Text".to_owned(), "{{text}}".to_owned())];
     let sent = send(vec![http("a", broken.clone())], "482913\r\nX-Admin: 1").await;
     let error = sent.unwrap_err();
-    assert!(error.to_string().contains("a control character would stand in header x-text"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("a control character would stand in header x-text"),
+        "{error}"
+    );
     no_secret(&error);
     assert!(opponent.asked().is_empty());
 
@@ -205,7 +226,11 @@ async fn the_next_gateway_is_asked_when_the_answer_says_no() {
     let mut third = template(taking.url("/"));
     third.success_status = vec![201];
     third.id_pointer = Some("/sid".to_owned());
-    let all = vec![http("first", first), http("second", second), http("third", third)];
+    let all = vec![
+        http("first", first),
+        http("second", second),
+        http("third", third),
+    ];
 
     let sent = send(all.clone(), TEXT).await.unwrap();
     assert_eq!(
@@ -215,7 +240,14 @@ async fn the_next_gateway_is_asked_when_the_answer_says_no() {
             id: Some("SM1".to_owned())
         }
     );
-    assert_eq!((refusing.asked().len(), failing.asked().len(), taking.asked().len()), (1, 1, 1));
+    assert_eq!(
+        (
+            refusing.asked().len(),
+            failing.asked().len(),
+            taking.asked().len()
+        ),
+        (1, 1, 1)
+    );
 
     let error = send(all[..2].to_vec(), TEXT).await.unwrap_err();
     assert_eq!(
@@ -228,7 +260,10 @@ async fn the_next_gateway_is_asked_when_the_answer_says_no() {
 #[tokio::test]
 async fn an_unreachable_gateway_is_passed_by() {
     // Bound and dropped: nobody listens there.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let taking = Opponent::start(&[Answer::Says(200, "")]).await;
     let sent = send(
         vec![
@@ -240,8 +275,18 @@ async fn an_unreachable_gateway_is_passed_by() {
     .await
     .unwrap();
     assert_eq!(&*sent.gateway, "second");
-    let error = send(vec![http("first", template(format!("http://{closed}/")))], TEXT).await.unwrap_err();
-    assert!(error.to_string().contains("first cannot be reached (no connection)"), "{error}");
+    let error = send(
+        vec![http("first", template(format!("http://{closed}/")))],
+        TEXT,
+    )
+    .await
+    .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("first cannot be reached (no connection)"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -252,12 +297,16 @@ async fn a_silent_gateway_is_asked_again_only_under_a_key() {
     first.timeout = Duration::from_millis(300);
     let second = http("second", template(taking.url("/")));
 
-    let sent = send(vec![http("first", first.clone()), second.clone()], TEXT).await.unwrap();
+    let sent = send(vec![http("first", first.clone()), second.clone()], TEXT)
+        .await
+        .unwrap();
     assert_eq!(&*sent.gateway, "second");
     assert_eq!((silent.asked().len(), taking.asked().len()), (1, 1));
 
     first.idempotency_header = Some("Idempotency-Key".to_owned());
-    let sent = send(vec![http("first", first.clone()), second], TEXT).await.unwrap();
+    let sent = send(vec![http("first", first.clone()), second], TEXT)
+        .await
+        .unwrap();
     assert_eq!(&*sent.gateway, "second");
     let tries = silent.asked();
     assert_eq!(tries.len(), 2);
@@ -287,7 +336,12 @@ async fn the_deadline_ends_every_try() {
         .await
         .unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(10));
-    assert!(error.to_string().ends_with("second was not asked: no time was left"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("second was not asked: no time was left"),
+        "{error}"
+    );
     assert!(untried.asked().is_empty());
 }
 
@@ -295,7 +349,9 @@ async fn the_deadline_ends_every_try() {
 async fn a_redirect_is_not_followed() {
     let elsewhere = Opponent::start(&[Answer::Says(200, "")]).await;
     let opponent = Opponent::start(&[Answer::Redirects(elsewhere.url("/"))]).await;
-    let error = send(vec![http("a", template(opponent.url("/")))], TEXT).await.unwrap_err();
+    let error = send(vec![http("a", template(opponent.url("/")))], TEXT)
+        .await
+        .unwrap_err();
     assert!(error.to_string().ends_with("a answered 307"), "{error}");
     assert!(elsewhere.asked().is_empty());
 }
@@ -306,7 +362,10 @@ async fn a_giant_answer_is_not_read() {
     let mut template = template(opponent.url("/"));
     template.id_pointer = Some("/id".to_owned());
     let error = send(vec![http("a", template)], TEXT).await.unwrap_err();
-    assert!(error.to_string().contains("more than 65536 octets"), "{error}");
+    assert!(
+        error.to_string().contains("more than 65536 octets"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -320,7 +379,10 @@ async fn without_gateways_nothing_is_sent() {
 #[tokio::test]
 async fn a_probe_tells_who_answers_without_sending() {
     let there = Opponent::start(&[Answer::Says(404, "")]).await;
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let channels = Channels::new(settings(vec![
         http("there", template(there.url("/send?to={{to}}"))),
         http("closed", template(format!("http://{closed}/"))),
@@ -328,7 +390,13 @@ async fn a_probe_tells_who_answers_without_sending() {
     .unwrap();
     let seen = channels.probe().await;
     assert_eq!(seen[0], (Arc::from("there"), Ok(())));
-    assert!(seen[1].1.as_ref().unwrap_err().contains("cannot be reached"));
+    assert!(
+        seen[1]
+            .1
+            .as_ref()
+            .unwrap_err()
+            .contains("cannot be reached")
+    );
     let asked = there.asked_once();
     assert_eq!((asked.method.as_str(), asked.uri.path()), ("HEAD", "/"));
 }
@@ -344,18 +412,39 @@ fn templates_that_cannot_work_are_refused_at_the_start() {
         Channels::new(gateways).err().expect("a fault").to_string()
     };
     let cases: [(&dyn Fn(&mut Template), &str); 9] = [
-        (&|t| t.url = "ftp://sms.example/".to_owned(), "must be https:// or http://"),
-        (&|t| t.url = "https://{{to}}.example/".to_owned(), "may not stand in the URL's host"),
-        (&|t| t.url.push_str("?x={{nobody}}"), "no placeholder {{nobody}}"),
+        (
+            &|t| t.url = "ftp://sms.example/".to_owned(),
+            "must be https:// or http://",
+        ),
+        (
+            &|t| t.url = "https://{{to}}.example/".to_owned(),
+            "may not stand in the URL's host",
+        ),
+        (
+            &|t| t.url.push_str("?x={{nobody}}"),
+            "no placeholder {{nobody}}",
+        ),
         (&|t| t.method = "DELETE".to_owned(), "method DELETE"),
-        (&|t| t.headers.push(("a b".to_owned(), String::new())), "\"a b\" is no header"),
-        (&|t| t.auth = Auth::Bearer(Secret::from("a\nb")), "control character"),
+        (
+            &|t| t.headers.push(("a b".to_owned(), String::new())),
+            "\"a b\" is no header",
+        ),
+        (
+            &|t| t.auth = Auth::Bearer(Secret::from("a\nb")),
+            "control character",
+        ),
         (&|t| t.success_status = vec![99], "99 is no HTTP status"),
-        (&|t| t.id_pointer = Some("sid".to_owned()), "sid is no JSON pointer"),
+        (
+            &|t| t.id_pointer = Some("sid".to_owned()),
+            "sid is no JSON pointer",
+        ),
         (&|t| t.body = Body::Json("{{text".into()), "never closed"),
     ];
     for (change, expected) in cases {
         let shown = fault(change);
-        assert!(shown.starts_with("gateway broken: ") && shown.contains(expected), "{shown}");
+        assert!(
+            shown.starts_with("gateway broken: ") && shown.contains(expected),
+            "{shown}"
+        );
     }
 }

@@ -31,8 +31,12 @@ async fn a_message_is_a_private_file() {
     assert_eq!(sent.id.as_deref(), Some("c0ffee-1.json"));
     let files = files(folder.path());
     assert_eq!(files, [folder.path().join("c0ffee-1.json")]);
-    assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    let content: serde_json::Value = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
+    assert_eq!(
+        files[0].metadata().unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let content: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
     assert_eq!(
         content,
         serde_json::json!({"kind": "sms", "to": "+819012345678", "text": TEXT, "lang": "ja", "id": "c0ffee-1"})
@@ -48,7 +52,10 @@ async fn a_folder_never_holds_more_than_its_bound() {
     std::fs::write(folder.path().join("readme.txt"), "kept").unwrap();
     let mut newest = message(TEXT);
     newest.idempotency = "zzz".to_owned();
-    spool(folder.path()).voice(&newest, deadline()).await.unwrap();
+    spool(folder.path())
+        .voice(&newest, deadline())
+        .await
+        .unwrap();
     assert_eq!(files(folder.path()).len(), 1000 + 1);
     assert!(folder.path().join("zzz.json").exists());
     assert!(folder.path().join("readme.txt").exists());
@@ -60,6 +67,9 @@ async fn a_folder_that_is_gone_fails_the_message() {
     let gone = folder.path().join("gone");
     let channels = spool(&gone);
     let error = channels.sms(&message(TEXT), deadline()).await.unwrap_err();
-    assert!(error.to_string().contains("spool cannot be written to"), "{error}");
+    assert!(
+        error.to_string().contains("spool cannot be written to"),
+        "{error}"
+    );
     assert!(channels.probe().await[0].1.is_err());
 }

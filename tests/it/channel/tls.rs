@@ -53,14 +53,22 @@ async fn own_ca_is_trusted_and_no_other() {
 
     let (other, _) = authority();
     let error = send(&other).await.unwrap_err();
-    assert!(error.to_string().ends_with("a cannot be reached (TLS refused)"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("a cannot be reached (TLS refused)"),
+        "{error}"
+    );
     assert!(gateway.asked().is_empty());
 }
 
 #[test]
 fn a_ca_file_without_certificates_is_a_fault() {
     let folder = TempDir::new().unwrap();
-    for (content, expected) in [(Some("nothing"), "there is no certificate in it"), (None, "ca.pem: ")] {
+    for (content, expected) in [
+        (Some("nothing"), "there is no certificate in it"),
+        (None, "ca.pem: "),
+    ] {
         let file = folder.path().join("ca.pem");
         match content {
             Some(content) => std::fs::write(&file, content).unwrap(),
@@ -68,7 +76,13 @@ fn a_ca_file_without_certificates_is_a_fault() {
         }
         let mut template = template("https://localhost/".to_owned());
         template.ca_file = Some(file);
-        let fault = Channels::new(settings(vec![http("a", template)])).err().unwrap().to_string();
-        assert!(fault.starts_with("gateway a: ") && fault.contains(expected), "{fault}");
+        let fault = Channels::new(settings(vec![http("a", template)]))
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            fault.starts_with("gateway a: ") && fault.contains(expected),
+            "{fault}"
+        );
     }
 }
