@@ -5,3 +5,4 @@ pub mod daemon;
 pub mod ds389;
 pub mod nas;
 pub mod samba;
+pub mod slapd;
