@@ -180,7 +180,7 @@ impl Access {
     /// The settings that hold now.
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
-        self.settings.load_full()
+        Arc::new(self.room.setup.load().settings.clone())
     }
 
     /// Decides one attempt. Never fails: what cannot be decided is [`Verdict::Undecided`].

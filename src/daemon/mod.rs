@@ -101,7 +101,7 @@ impl Daemon {
             }
             None => None,
         };
-        must_run.extend(rooms.server.start(&tasks, &stop).into_iter().map(|task| ("listener", task)));
+        rooms.server.start(&tasks, &stop);
         control.start(&tasks, &stop);
         must_run.push(("upkeep", tasks.spawn(upkeep(rooms.clone(), stop.clone()))));
         Ok(Self { rooms, tasks, stop, metrics, must_run })

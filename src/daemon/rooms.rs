@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Error;
-use crate::access::Access;
+use crate::access::{self, Access, Setup};
 use crate::channel::Channels;
 use crate::clock::Clock;
 use crate::config;
@@ -41,8 +41,18 @@ pub(super) struct Rooms {
 
 /// Directories of one configuration, and the token that ends their connections.
 struct Directories {
-    list: Vec<Directory>,
+    list: Vec<(Arc<str>, Directory)>,
     stop: CancellationToken,
+}
+
+impl Directories {
+    fn setup(&self, settings: access::Settings, channels: Channels) -> Setup {
+        Setup { settings, directories: self.list.clone(), channels }
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Directory> {
+        self.list.iter().map(|(_, directory)| directory)
+    }
 }
 
 impl Rooms {
@@ -61,14 +71,8 @@ impl Rooms {
         let directories =
             connect(&settings.directories, &clock, &directory_tasks, &all_directories)?;
         let channels = Channels::new(settings.channel).map_err(Error::of("gateways"))?;
-        let access = Access::new(
-            settings.access,
-            directories.list.clone(),
-            store.clone(),
-            channels,
-            clock.clone(),
-            master.derive("attempts"),
-        );
+        let setup = directories.setup(settings.access, channels);
+        let access = Access::new(setup, store.clone(), clock.clone(), &master);
         let rooms = server::Rooms {
             access: access.clone(),
             telemetry: telemetry.clone(),
@@ -112,7 +116,7 @@ impl Rooms {
         }
         self.telemetry.set_level(settings.telemetry.level);
         self.store.set_limits(settings.store.limits);
-        self.access.reload(settings.access, directories.list.clone(), channels);
+        self.access.reload(directories.setup(settings.access, channels));
         self.server.reload(settings.server);
         self.retire(self.directories.swap(Arc::new(directories)));
         log::info!("configuration reloaded");
@@ -154,7 +158,9 @@ impl Rooms {
                 rooms.reload()
             }),
             directories: Arc::new(move || {
-                keeper.upgrade().map_or_else(Vec::new, |rooms| rooms.directories.load().list.clone())
+                keeper
+                    .upgrade()
+                    .map_or_else(Vec::new, |rooms| rooms.directories.load().each().cloned().collect())
             }),
         }
     }
@@ -168,7 +174,7 @@ impl Rooms {
     pub(super) fn tell_health(&self) {
         let store = self.store.health();
         self.telemetry.health("store", "store", store.writable);
-        for directory in &self.directories.load().list {
+        for directory in self.directories.load().each() {
             for server in directory.health() {
                 self.telemetry.health("directory", &server.server, server.up);
             }
@@ -216,7 +222,10 @@ fn connect(
     let stop = all.child_token();
     let list = settings
         .iter()
-        .map(|one| Directory::new(one.clone(), clock.clone(), tasks.clone(), stop.clone()))
+        .map(|one| {
+            let directory = Directory::new(one.clone(), clock.clone(), tasks.clone(), stop.clone())?;
+            Ok((one.name.clone(), directory))
+        })
         .collect::<Result<_, _>>()
         .map_err(Error::of("directory"))?;
     Ok(Directories { list, stop })
