@@ -163,11 +163,8 @@ impl<'a> Exchange<'a> {
                 }
                 Entered::Decided(settled) => return self.repeat(&settled).await.map(Arc::new),
                 Entered::InWork(mut verdict) => {
-                    let Ok(settled) = verdict.wait_for(Option::is_some).await else {
-                        // The packet it was decided for was cut off: this one takes its place.
-                        continue;
-                    };
-                    let settled = settled.clone();
+                    // Without a verdict the packet it was decided for was cut off: this one takes its place.
+                    let settled = verdict.wait_for(Option::is_some).await.ok().and_then(|it| it.clone());
                     if let Some(settled) = settled {
                         return self.repeat(&settled).await.map(Arc::new);
                     }
