@@ -85,7 +85,7 @@ fn a_totp_counts_only_when_a_code_has_proven_it() {
     let used = daemon
         .nas()
         .login("taro", &format!("taro-password{}", code(SEED, 0)));
-    assert!(used.rejected(), "the code that proved it is used");
+    assert!(!used.accepted(), "the code that proved it is used");
 }
 
 #[test]
@@ -274,20 +274,29 @@ fn a_backup_comes_back_with_the_key_it_was_made_under() {
         "the daemon runs"
     );
     daemon.cli_ok(&["user", "reset", "taro"]);
+    let old = daemon.path("old.key");
+    std::fs::copy(daemon.path("master.key"), &old).unwrap();
     daemon.cli_ok(&["key", "rotate"]);
     daemon.stop();
-    let old = write(
+    let no_key = write(
         daemon.path("state").parent().unwrap(),
-        "other.key",
+        "no.key",
         "no key at all",
     );
-    let refused = daemon.cli(&["restore", copy, "--key-file", old.to_str().unwrap()]);
-    assert_eq!(refused.status.code(), Some(1));
-    assert_eq!(
-        daemon.cli(&["restore", copy]).status.code(),
-        Some(1),
-        "made under the old key"
-    );
+    for key_file in [&no_key, &daemon.path("missing.key")] {
+        let key_file = key_file.to_str().unwrap();
+        let refused = daemon.cli(&["restore", copy, "--key-file", key_file]);
+        assert_eq!(refused.status.code(), Some(1), "{key_file}");
+    }
+    let newer = daemon.cli(&["restore", copy]);
+    assert_eq!(newer.status.code(), Some(1), "made under the old key");
+
+    let said = daemon.cli_ok(&["restore", copy, "--key-file", old.to_str().unwrap()]);
+    assert!(said.contains("master.key"), "{said}");
+    std::fs::rename(&old, daemon.path("master.key")).unwrap();
+    daemon.run();
+    let shown = json(&daemon.cli_ok(&["--json", "user", "show", "taro"]));
+    assert_eq!(shown["factors"][0]["kind"], "totp");
 }
 
 #[test]
