@@ -9,7 +9,7 @@ use super::login::duration;
 use super::terminal::{Page, padded, plain};
 use super::words::{self, Words};
 use super::{DaemonAt, Ended, Exit, astray};
-use crate::control::{Answer, Ask, Decision, Outcome, Reason, Station, Told};
+use crate::control::{AccountId, Answer, Ask, Decision, Outcome, Reason, Station, Told};
 
 /// Columns of a name.
 const NAME_COLUMNS: usize = 16;
@@ -50,28 +50,28 @@ fn row_told(row: &Told, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()
     match row {
         Told::Decision(decision) => decided(decision, words, page),
         Told::Failures {
-            minute,
             last,
             count,
+            account,
             names,
             stations,
             client,
             reason,
             ..
         } => {
-            let last = page.moment(last.millis());
-            let when = page.moment(minute.millis());
-            let times = words.failures(*count, &last);
+            let when = page.moment(last.millis());
             let outcome = page.bad(words.outcome(Outcome::Reject));
+            let times = words.failures(*count);
             page.line(format!("{when}  {outcome}  {client}, {times}"))?;
             explained(*reason, words, page)?;
-            let names = listed(names);
-            let stations = listed(stations);
+            let bare = |name: &String| bare_name(name, account.as_ref().map(AccountId::as_str));
+            let names: Vec<String> = names.iter().map(bare).collect();
+            let stations: Vec<String> = stations.iter().map(|station| plain(station)).collect();
             if !names.is_empty() {
-                page.line(page.faint(&format!("    {}", words.typed(&names))))?;
+                page.line(page.faint(&format!("    {}", words.typed(&names.join(", ")))))?;
             }
             if !stations.is_empty() {
-                page.line(page.faint(&format!("    {}", words.stations(&stations))))?;
+                page.line(page.faint(&format!("    {}", words.stations(&stations.join(", ")))))?;
             }
             Ok(())
         }
@@ -85,11 +85,6 @@ fn row_told(row: &Told, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()
     }
 }
 
-fn listed(values: &[String]) -> String {
-    let values: Vec<String> = values.iter().map(|value| plain(value)).collect();
-    values.join(", ")
-}
-
 fn decided(decision: &Decision, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()> {
     let outcome = words.outcome(decision.outcome);
     let outcome = match decision.outcome {
@@ -97,7 +92,8 @@ fn decided(decision: &Decision, words: &dyn Words, page: &mut Page<'_>) -> io::R
         Outcome::Challenge => page.fair(outcome),
         Outcome::Reject | Outcome::Undecided => page.bad(outcome),
     };
-    let name = padded(&bare_name(decision), NAME_COLUMNS);
+    let account = decision.account.as_ref().map(AccountId::as_str);
+    let name = padded(&bare_name(&decision.name, account), NAME_COLUMNS);
     page.line(format!(
         "{}  {}  {}  {outcome}",
         page.moment(decision.at.millis()),
@@ -119,10 +115,11 @@ fn decided(decision: &Decision, words: &dyn Words, page: &mut Page<'_>) -> io::R
     )];
     facts.extend(decision.rule.as_ref().map(|rule| words.rule(&plain(rule))));
     page.line(page.faint(&format!("    {}", facts.join(" "))))?;
-    let took = words.took(
-        &duration(decision.durations.total),
-        &duration(decision.durations.directory),
-    );
+    let directory = match decision.durations.directory {
+        0 => None,
+        micros => Some(duration(micros)),
+    };
+    let took = words.took(&duration(decision.durations.total), directory.as_deref());
     page.line(page.faint(&format!("    {took}")))
 }
 
@@ -156,17 +153,12 @@ fn station(decision: &Decision, words: &dyn Words) -> String {
     }
 }
 
-/// The name without the directory that its account key begins with.
-fn bare_name(decision: &Decision) -> String {
-    let directory = decision
-        .account
-        .as_ref()
-        .and_then(|account| account.as_str().split_once(':'))
-        .map(|(directory, _)| directory);
-    let bare = directory
-        .and_then(|directory| decision.name.strip_prefix(directory)?.strip_prefix('/'))
-        .unwrap_or(&decision.name);
-    plain(bare)
+/// The name without the directory that an account key begins with.
+fn bare_name(name: &str, account: Option<&str>) -> String {
+    let bare = account
+        .and_then(|account| account.split_once(':'))
+        .and_then(|(directory, _)| name.strip_prefix(directory)?.strip_prefix('/'));
+    plain(bare.unwrap_or(name))
 }
 
 /// The name that this machine has for a uid.

@@ -37,7 +37,7 @@ pub use protocol::{
 };
 // The words that answers are made of, for those who show them.
 pub use crate::access::Explanation;
-pub use crate::account::{Decision, FactorKind, Language, Outcome, Reason, Station};
+pub use crate::account::{AccountId, Decision, FactorKind, Language, Outcome, Reason, Station};
 pub use crate::factor::Algorithm;
 pub use crate::store::{Enrolled, Health, KnownAccount, Told};
 pub use crate::telemetry::Seen;

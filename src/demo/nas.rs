@@ -17,8 +17,6 @@ use crate::wire::{self, Asked, BadAnswer, Code, Query};
 const RETRANSMIT: Duration = Duration::from_secs(3);
 /// What the NAS calls itself.
 const NAS_IDENTIFIER: &str = "sekisho-try";
-/// NAS-Port-Type Virtual (RFC 2865 §5.41), as concentrators send it.
-const VIRTUAL: [u8; 4] = [0, 0, 0, 5];
 
 const USER_NAME: u8 = 1;
 const USER_PASSWORD: u8 = 2;
@@ -26,7 +24,6 @@ const REPLY_MESSAGE: u8 = 18;
 const STATE: u8 = 24;
 const CALLING_STATION_ID: u8 = 31;
 const NAS_IDENTIFIER_ATTRIBUTE: u8 = 32;
-const NAS_PORT_TYPE: u8 = 61;
 const TUNNEL_CLIENT_ENDPOINT: u8 = 66;
 const MESSAGE_AUTHENTICATOR: u8 = 80;
 
@@ -190,8 +187,7 @@ impl Nas {
         let mut query = Query::access(self.identifier)
             .with(USER_NAME, login.user.as_bytes())
             .with_password(&self.secret, login.password.expose())
-            .with(NAS_IDENTIFIER_ATTRIBUTE, NAS_IDENTIFIER.as_bytes())
-            .with(NAS_PORT_TYPE, &VIRTUAL);
+            .with(NAS_IDENTIFIER_ATTRIBUTE, NAS_IDENTIFIER.as_bytes());
         let mut attributes = vec![
             named(USER_NAME, login.user.as_bytes()),
             Attribute {
@@ -199,7 +195,6 @@ impl Nas {
                 value: "(hidden)".to_owned(),
             },
             named(NAS_IDENTIFIER_ATTRIBUTE, NAS_IDENTIFIER.as_bytes()),
-            named(NAS_PORT_TYPE, &VIRTUAL),
         ];
         if let Some(station) = login.station {
             // Some gear tells the station in the one, some in the other: whichever the client trusts is there.
@@ -338,7 +333,7 @@ const KNOWN: &[(u8, &str, Form)] = &[
     (CALLING_STATION_ID, "Calling-Station-Id", Form::Text),
     (NAS_IDENTIFIER_ATTRIBUTE, "NAS-Identifier", Form::Text),
     (33, "Proxy-State", Form::Octets),
-    (NAS_PORT_TYPE, "NAS-Port-Type", Form::Number),
+    (61, "NAS-Port-Type", Form::Number),
     (64, "Tunnel-Type", Form::TaggedNumber),
     (65, "Tunnel-Medium-Type", Form::TaggedNumber),
     (

@@ -207,14 +207,17 @@ impl Words for En {
         )
     }
 
-    fn took(&self, total: &str, directory: &str) -> String {
-        format!("It took {total}, {directory} of them at the directory.")
+    fn took(&self, total: &str, directory: Option<&str>) -> String {
+        directory.map_or_else(
+            || format!("It took {total}."),
+            |directory| format!("It took {total}, {directory} of them at the directory."),
+        )
     }
 
-    fn failures(&self, count: u64, last: &str) -> String {
+    fn failures(&self, count: u64) -> String {
         match count {
             1 => "once".to_owned(),
-            count => format!("{count} times within the minute, last at {last}"),
+            count => format!("{count} times within the minute"),
         }
     }
 

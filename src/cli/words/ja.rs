@@ -201,12 +201,15 @@ impl Words for Ja {
         format!("規則: {rule}。")
     }
 
-    fn took(&self, total: &str, directory: &str) -> String {
-        format!("所要時間 {total}(うちディレクトリ {directory})。")
+    fn took(&self, total: &str, directory: Option<&str>) -> String {
+        directory.map_or_else(
+            || format!("所要時間 {total}。"),
+            |directory| format!("所要時間 {total}(うちディレクトリ {directory})。"),
+        )
     }
 
-    fn failures(&self, count: u64, last: &str) -> String {
-        format!("1分間に{count}回、最後は {last}")
+    fn failures(&self, count: u64) -> String {
+        format!("1分間に{count}回")
     }
 
     fn typed(&self, names: &str) -> String {

@@ -39,10 +39,10 @@ pub(super) trait Words {
     fn unknown_station(&self) -> &'static str;
     /// Which rule held.
     fn rule(&self, rule: &str) -> String;
-    /// How long it took, in all and at the directory.
-    fn took(&self, total: &str, directory: &str) -> String;
-    /// How many failures a row stands for, and until when.
-    fn failures(&self, count: u64, last: &str) -> String;
+    /// How long it took, in all and at the directory if it was asked.
+    fn took(&self, total: &str, directory: Option<&str>) -> String;
+    /// How many failures a row stands for.
+    fn failures(&self, count: u64) -> String;
     /// Names that were typed.
     fn typed(&self, names: &str) -> String;
     /// Stations they came from.
