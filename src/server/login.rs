@@ -154,7 +154,7 @@ fn refuse(work: &Work, refusal: Refusal) -> Verdict {
     let client = &work.known.client;
     let (station, station_from) = station::read(&work.request, &client.station);
     let took = work.received.elapsed().as_micros();
-    work.house.rooms.telemetry.decision(&Decision {
+    work.house.rooms.telemetry.decision(&Arc::new(Decision {
         attempt: AttemptId::new(random_array()),
         at: work.house.rooms.clock.now(),
         account: None,
@@ -179,7 +179,7 @@ fn refuse(work: &Work, refusal: Refusal) -> Verdict {
             ..Durations::default()
         },
         note: Some(refusal.note.into()),
-    });
+    }));
     Verdict::Reject { text: None }
 }
 
@@ -334,6 +334,7 @@ pub(super) fn shown(octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Query;
 
     #[test]
     fn a_password_is_text_and_not_empty() {
@@ -345,6 +346,27 @@ mod tests {
         assert_eq!(reason(None), Err(Reason::EmptyPassword));
         assert_eq!(reason(Some(b"")), Err(Reason::EmptyPassword));
         assert_eq!(reason(Some(b"\xff\xfe")), Err(Reason::UnreadablePassword));
+    }
+
+    #[test]
+    fn two_people_behind_one_address_are_told_apart() {
+        let joined = |attributes: &[(u8, &[u8])]| {
+            let secret = Secret::from("a secret");
+            let query = attributes
+                .iter()
+                .fold(Query::access(1), |query, (kind, value)| {
+                    query.with(*kind, value)
+                })
+                .sign(&secret);
+            nas_port(&Request::parse(query.octets()).unwrap())
+        };
+        let port: (u8, &[u8]) = (attribute::NAS_PORT, &[0, 0, 0, 7]);
+        let id: (u8, &[u8]) = (attribute::NAS_PORT_ID, b"7");
+        let session: (u8, &[u8]) = (attribute::ACCT_SESSION_ID, b"7");
+        assert_eq!(joined(&[]), None);
+        assert_eq!(joined(&[port, id]), joined(&[id, port]));
+        assert_ne!(joined(&[id]), joined(&[session]));
+        assert_ne!(joined(&[port]), joined(&[port, session]));
     }
 
     #[test]

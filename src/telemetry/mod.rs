@@ -164,8 +164,8 @@ impl Telemetry {
         self.house.logger.set_level(level);
     }
 
-    /// Records a decision: journal and counters.
-    pub fn decision(&self, decision: &Decision) {
+    /// Records a decision: journal and counters. It is put in words later, by the logger's thread.
+    pub fn decision(&self, decision: &Arc<Decision>) {
         self.house.metrics.decision(decision);
         if self.house.logger.keeps(message::level_of(decision.outcome)) {
             self.house.logger.tell(Message::decided(decision));

@@ -1,10 +1,12 @@
 //! Who is heard, in which order things are checked, and from where the reply comes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sekisho::account::ClientName;
 use sekisho::secret::Secret;
 use sekisho::wire::{Code, Query};
+
+use tokio::time::Instant;
 
 use super::{FLOOR, House, Nas, SECRET, client};
 

@@ -115,7 +115,24 @@ fn store_settings(folder: &tempfile::TempDir) -> store::Settings {
         key_file: folder.path().join("master.key"),
         audit_keep: Duration::from_secs(86_400),
         audit_rows: 1000,
-        limits: store::Limits::default(),
+        limits: limits(),
+    }
+}
+
+fn limits() -> store::Limits {
+    let hour = Duration::from_secs(3600);
+    store::Limits {
+        wrong_codes: 5,
+        code_lock: hour,
+        messages_per_number: 5,
+        messages_per_account: 5,
+        messages_per_account_day: 10,
+        messages_total_day: 100,
+        code_life: hour,
+        code_tries: 3,
+        number_age: hour,
+        password_window: hour,
+        station_known: hour,
     }
 }
 
