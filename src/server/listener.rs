@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::clients::{Bounds, Known, Permit, Turn};
 use super::duplicates::{Admission, Arrival, Key};
-use super::login::{Path, Work};
+use super::login::{Fall, Path, Work};
 use super::socket::{Buffer, DATAGRAM_OCTETS, Port, Received, Socket, canonical};
 use super::{House, accounting, login};
 use crate::account::ClientName;
@@ -258,9 +258,13 @@ impl Listener {
     }
 
     fn start(&self, work: Work) {
-        match self.socket.port() {
-            Port::Authentication => self.tracker.spawn(login::run(work)),
-            Port::Accounting => self.tracker.spawn(accounting::run(work)),
-        };
+        let port = self.socket.port();
+        self.tracker.spawn(async move {
+            let _fall = Fall::of(&work);
+            match port {
+                Port::Authentication => login::run(work).await,
+                Port::Accounting => accounting::run(work).await,
+            }
+        });
     }
 }

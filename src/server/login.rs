@@ -1,5 +1,6 @@
 //! An Access-Request from its task's point of view: read it, have it decided, reply.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub(super) struct Work {
 #[derive(Clone, Debug)]
 pub(super) struct Path {
     pub(super) socket: Arc<Socket>,
-    pub(super) peer: std::net::SocketAddr,
+    pub(super) peer: SocketAddr,
     pub(super) local: Local,
 }
 
@@ -92,15 +93,35 @@ struct Credentials {
     password: Secret,
 }
 
-/// Says that a task fell, as far as the panic hook does not.
-struct Fall<'a>(&'a Known);
+/// Notices that the work on a request panicked: permit and entry among duplicates free themselves, the request gets no
+/// answer, and it is counted.
+pub(super) struct Fall {
+    house: Arc<House>,
+    known: Arc<Known>,
+    peer: SocketAddr,
+}
 
-impl Drop for Fall<'_> {
+impl Fall {
+    /// Watches over some work.
+    pub(super) fn of(work: &Work) -> Self {
+        Self {
+            house: Arc::clone(&work.house),
+            known: Arc::clone(&work.known),
+            peer: work.path.peer,
+        }
+    }
+}
+
+impl Drop for Fall {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            log::error!(
-                "the work on a request of client {} panicked: it gets no answer",
-                self.0.client.name
+            let name = &self.known.client.name;
+            log::error!("the work on a request of client {name} panicked: it gets no answer");
+            self.house.rooms.telemetry.discard(
+                Discard::Panicked,
+                self.peer,
+                Some(name),
+                "the work on it panicked",
             );
         }
     }
@@ -108,8 +129,6 @@ impl Drop for Fall<'_> {
 
 /// Does the work of one Access-Request.
 pub(super) async fn run(work: Work) {
-    let known = Arc::clone(&work.known);
-    let _fall = Fall(&known);
     let verdict = match credentials(&work.request, &work.known.client.secret) {
         Ok(credentials) => decide(&work, credentials).await,
         Err(refusal) => refuse(&work, refusal),

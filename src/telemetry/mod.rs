@@ -80,6 +80,8 @@ pub enum Discard {
     NotStored,
     /// Too many Status-Server.
     StatusFlood,
+    /// The work on it panicked.
+    Panicked,
 }
 
 /// What was seen of a NAS.
@@ -118,6 +120,7 @@ impl Discard {
             Self::ReceiveBuffer => "receive-buffer",
             Self::NotStored => "not-stored",
             Self::StatusFlood => "status-flood",
+            Self::Panicked => "panicked",
         }
     }
 
