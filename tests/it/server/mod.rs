@@ -95,6 +95,22 @@ impl House {
     }
 }
 
+impl House {
+    /// Waits until a metric has a value.
+    async fn comes_to(&self, line: &str, value: u64) {
+        let equal = async {
+            while self.metric(line) != value {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(PATIENCE, equal).await.is_ok(),
+            "{line} is not {value}:\n{}",
+            self.telemetry.render()
+        );
+    }
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         self.stop.cancel();
