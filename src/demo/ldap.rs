@@ -28,6 +28,8 @@ const DEPTH: usize = 24;
 const CONNECTIONS: usize = 64;
 /// A connection that says nothing for so long is closed.
 const IDLE: Duration = Duration::from_secs(600);
+/// The tag of a SEQUENCE.
+const SEQUENCE: u8 = 0x30;
 /// Attributes that only those who ask by name, or for `+`, are shown (RFC 4512 §3.4).
 const OPERATIONAL: [&str; 4] = ["entryUUID", "memberOf", "modifyTimestamp", "pwdChangedTime"];
 
@@ -341,11 +343,11 @@ async fn read(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     };
-    // The first octet of the length says how many more it has.
-    let more = match message.get(1) {
-        Some(&short) if short < 0x80 => 0,
-        Some(&long) => usize::from(long & 0x7f),
-        None => return Err(malformed()),
+    // A message is a SEQUENCE; the first octet of its length says how many more the length has.
+    let more = match *message {
+        [SEQUENCE, short] if short < 0x80 => 0,
+        [SEQUENCE, long] => usize::from(long & 0x7f),
+        _ => return Err(malformed()),
     };
     if more > 4 {
         return Err(malformed());
