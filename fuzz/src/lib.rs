@@ -16,15 +16,17 @@ pub fn packet(datagram: &[u8]) {
     };
     let secret = Secret::from(SECRET);
     assert!(datagram.starts_with(request.octets()));
-    let attributes = || (0..=u8::MAX).flat_map(|kind| request.attributes(kind));
-    let octets: usize = attributes().map(|value| value.len() + 2).sum();
-    assert_eq!(HEADER_OCTETS + octets, request.octets().len());
-    assert!(attributes().count() <= ATTRIBUTES);
+    let attributes = (0..=u8::MAX).flat_map(|kind| request.attributes(kind));
+    let (count, octets) = attributes.fold((0, HEADER_OCTETS), |(count, octets), value| {
+        (count + 1, octets + 2 + value.len())
+    });
+    assert_eq!(octets, request.octets().len());
+    assert!(count <= ATTRIBUTES);
     for value in request.attributes(attribute::VENDOR_SPECIFIC) {
         if let Some(vendor) = value.first_chunk() {
             let vendor = u32::from_be_bytes(*vendor);
-            for kind in 0..=u8::MAX {
-                let found = request.vendor_attributes(vendor, kind);
+            for kind in value.get(4..).unwrap_or_default().iter().take(8) {
+                let found = request.vendor_attributes(vendor, *kind);
                 assert!(found.map(<[u8]>::len).sum::<usize>() <= PACKET_OCTETS);
             }
         }
@@ -36,7 +38,11 @@ pub fn packet(datagram: &[u8]) {
     ] {
         let believed = request.believe(&secret, signing);
         if believed == Ok(Signed::Yes) {
-            assert!(request.is_signed());
+            assert!(
+                request
+                    .attribute(attribute::MESSAGE_AUTHENTICATOR)
+                    .is_some()
+            );
         }
         if believed.is_ok() {
             let other = request.believe(&Secret::from("another"), Signing::Required);
@@ -44,7 +50,9 @@ pub fn packet(datagram: &[u8]) {
         }
     }
     let _ = request.believe_accounting(&secret);
-    let _ = request.user_password(&secret);
+    if let Ok(Some(plain)) = request.user_password(&secret) {
+        assert!(plain.len() <= PASSWORD_OCTETS);
+    }
     if let Some(kind) = request.repeated() {
         assert!(request.attributes(kind).count() > 1);
     }

@@ -3,20 +3,34 @@
 //! A pure centre (`policy`: facts to step) and an asynchronous rim that gathers the facts and obeys.
 //! Knows no RADIUS and no HTTP; names reply sets whose contents `server` owns.
 
+mod attempt;
+mod challenge;
+mod explain;
+mod policy;
+mod proven;
+mod retries;
+mod sending;
 mod settings;
+mod split;
+mod texts;
+mod throttle;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::account::{Decision, Station};
 use crate::channel::Channels;
 use crate::clock::{Clock, Timestamp};
-use crate::directory::Directory;
-use crate::secret::{Key, Secret};
+use crate::directory::{Directory, Entry};
+use crate::secret::{Key, Secret, random_array};
 pub use crate::store::AccountingRecord as SessionRecord;
-use crate::store::Store;
+use crate::store::{Error, Recorded, Store};
+use retries::Retries;
+use sending::SentLately;
+use throttle::Throttle;
 
 pub use settings::{
     ClientPolicy, CodeEntry, Label, PasswordLimits, ReplyRule, Rule, Settings, Texts, Then, Zone,
@@ -65,7 +79,7 @@ pub enum Verdict {
     Challenge {
         /// The State that the answer must bring.
         state: [u8; 16],
-        /// What the user is asked, at most 253 octets.
+        /// What the user is asked, at most 253 octets; empty for a client that is sent no text.
         text: Arc<str>,
     },
     /// No answer: it could not be decided.
@@ -105,37 +119,73 @@ pub struct Explanation {
 /// The room. Cheap to clone.
 #[derive(Clone)]
 pub struct Access {
-    settings: Arc<arc_swap::ArcSwap<Settings>>,
+    room: Arc<Room>,
+}
+
+/// What an attempt is decided with.
+struct Room {
+    setup: ArcSwap<Setup>,
+    store: Store,
+    clock: Clock,
+    /// Under which attempts are digested. Made anew at each start: nothing that was typed can be guessed from what is in memory
+    /// once the process is gone.
+    attempt_key: Key,
+    retries: Retries,
+    throttle: Throttle,
+    sent: SentLately,
+}
+
+/// What a reload changes.
+#[derive(Clone)]
+pub struct Setup {
+    /// What the configuration says.
+    pub settings: Settings,
+    /// The directories, each under the name that [`crate::account::Realms`] gives.
+    pub directories: Vec<(Arc<str>, Directory)>,
+    /// The ways to phones.
+    pub channels: Channels,
+}
+
+impl Setup {
+    fn directory(&self, name: &str) -> Option<&Directory> {
+        self.directories
+            .iter()
+            .find_map(|(known, directory)| (**known == *name).then_some(directory))
+    }
 }
 
 impl Access {
     /// Wires the room. `key` is derived for the digests of attempts.
     #[must_use]
-    pub fn new(
-        settings: Settings,
-        directories: Vec<Directory>,
-        store: Store,
-        channels: Channels,
-        clock: Clock,
-        key: Key,
-    ) -> Self {
-        todo!()
+    pub fn new(setup: Setup, store: Store, clock: Clock, key: &Key) -> Self {
+        let salt: [u8; 16] = random_array();
+        Self {
+            room: Arc::new(Room {
+                setup: ArcSwap::from_pointee(setup),
+                store,
+                clock,
+                attempt_key: Key::new(key.derive("attempts").digest(&[&salt])),
+                retries: Retries::default(),
+                throttle: Throttle::default(),
+                sent: SentLately::default(),
+            }),
+        }
     }
 
-    /// Takes new settings whole, and what they need, after a reload.
-    pub fn reload(&self, settings: Settings, directories: Vec<Directory>, channels: Channels) {
-        todo!()
+    /// Takes a new setup whole, after a reload. Attempts in work end under the old one.
+    pub fn reload(&self, setup: Setup) {
+        self.room.setup.store(Arc::new(setup));
     }
 
     /// The settings that hold now.
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
-        self.settings.load_full()
+        Arc::new(self.room.setup.load().settings.clone())
     }
 
     /// Decides one attempt. Never fails: what cannot be decided is [`Verdict::Undecided`].
     pub async fn decide(&self, attempt: Attempt) -> Answer {
-        todo!()
+        attempt::decide(&self.room, &attempt).await
     }
 
     /// Keeps what a NAS accounts for; returns when it is on the disk. `false` when it is already kept.
@@ -143,14 +193,18 @@ impl Access {
     /// # Errors
     ///
     /// When the store cannot be written: then it may not be acknowledged.
-    pub async fn record_session(&self, record: SessionRecord) -> Result<bool, crate::store::Error> {
-        todo!()
+    pub async fn record_session(&self, record: SessionRecord) -> Result<bool, Error> {
+        let recorded = self.room.store.record_accounting(record).await?;
+        Ok(recorded == Recorded::New)
     }
 
     /// Whether a login could be decided now: some directory answers and the store can be written.
     #[must_use]
     pub fn ready(&self) -> bool {
-        todo!()
+        let setup = self.room.setup.load();
+        let mut directories = setup.directories.iter();
+        let up = |directory: &Directory| directory.health().iter().any(|server| server.up);
+        directories.any(|(_, directory)| up(directory)) && self.room.store.health().writable
     }
 
     /// Says what would happen.
@@ -165,7 +219,7 @@ impl Access {
         station: &Station,
         at: Timestamp,
     ) -> Result<Explanation, String> {
-        todo!()
+        explain::explain(&self.room, user, client, (station, at)).await
     }
 
     /// Finds the account of a name, for the people's commands.
@@ -173,7 +227,7 @@ impl Access {
     /// # Errors
     ///
     /// In words: nobody, several, or the directory cannot be asked.
-    pub async fn account(&self, user: &str) -> Result<Arc<crate::directory::Entry>, String> {
-        todo!()
+    pub async fn account(&self, user: &str) -> Result<Arc<Entry>, String> {
+        explain::account(&self.room, user).await
     }
 }

@@ -66,6 +66,17 @@ impl Code {
         .into_iter()
         .find(|code| *code as u8 == number)
     }
+
+    /// Whether a server is asked with it.
+    fn is_request(self) -> bool {
+        match self {
+            Self::AccessRequest | Self::AccountingRequest | Self::StatusServer => true,
+            Self::AccessAccept
+            | Self::AccessReject
+            | Self::AccountingResponse
+            | Self::AccessChallenge => false,
+        }
+    }
 }
 
 /// Why octets are no packet: each is a silent discard and a counter.

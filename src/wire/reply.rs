@@ -8,8 +8,9 @@ use super::{Code, Request, attribute, authenticators, vendor};
 /// A reply, built from its request so that identifier, authenticator and Proxy-States are inherited.
 /// Message-Authenticator is always the first attribute; the Proxy-States are always the last.
 ///
-/// An Accounting-Response carries Message-Authenticator only if its request did: RFC 2866 does not
-/// know it.
+/// The Accounting-Response to an Accounting-Request has no Message-Authenticator: RFC 2866 does not
+/// know it, and FreeRADIUS computes it there in its own way (with an authenticator of zeros), so
+/// that it would refuse ours.
 pub struct Reply<'a> {
     request: &'a Request,
     code: Code,
@@ -21,15 +22,11 @@ impl<'a> Reply<'a> {
     /// (debug: asserts).
     #[must_use]
     pub fn to(request: &'a Request, code: Code) -> Self {
-        let code = match code {
-            Code::AccessAccept
-            | Code::AccessReject
-            | Code::AccessChallenge
-            | Code::AccountingResponse => code,
-            Code::AccessRequest | Code::AccountingRequest | Code::StatusServer => {
-                debug_assert!(false, "{code:?} is no reply");
-                Code::AccessReject
-            }
+        debug_assert!(!code.is_request(), "{code:?} is no reply");
+        let code = if code.is_request() {
+            Code::AccessReject
+        } else {
+            code
         };
         Self {
             request,
@@ -68,7 +65,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Signs: Message-Authenticator, then Response Authenticator. A reply that would be longer than 4096 octets, or have
-    /// more than 200 attributes, becomes an Access-Reject (an Accounting-Response stays one) with Proxy-States only.
+    /// more than 200 attributes, keeps its Proxy-States only, and to an Access-Request it becomes an Access-Reject.
     #[must_use]
     pub fn sign(self, secret: &Secret) -> Vec<u8> {
         let Self {
@@ -115,7 +112,7 @@ impl<'a> Reply<'a> {
 
 fn begin(request: &Request, code: Code) -> Draft {
     let (identifier, authenticator) = (request.identifier(), request.authenticator());
-    if code == Code::AccountingResponse && !request.is_signed() {
+    if code == Code::AccountingResponse && request.code() == Code::AccountingRequest {
         Draft::new(code as u8, identifier, authenticator)
     } else {
         Draft::signed(code as u8, identifier, authenticator)
@@ -130,9 +127,9 @@ fn proxy_states(request: &Request) -> impl Iterator<Item = (u8, &[u8])> {
 
 /// What is sent when all that should be sent has no room.
 fn bare(request: &Request, code: Code) -> Draft {
-    let code = match code {
-        Code::AccountingResponse => code,
-        _ => Code::AccessReject,
+    let code = match request.code() {
+        Code::AccessRequest => Code::AccessReject,
+        _ => code,
     };
     let mut draft = begin(request, code);
     // Only an unsigned request of 4096 octets or 200 attributes, nearly all of them Proxy-States,
@@ -221,6 +218,18 @@ mod tests {
             let kinds: Vec<_> = answer.all().map(|(kind, _)| kind).collect();
             assert_eq!(kinds, [80, 33, 33, 33]);
         }
+    }
+
+    #[test]
+    fn answer_to_status_server_without_room_stays_an_answer() {
+        let (asked, request) = asked(Query::status(7));
+        let mut reply = Reply::to(&request, Code::AccessAccept);
+        for _ in 0..17 {
+            reply = reply.with(attribute::REPLY_MESSAGE, &[b'x'; 253]);
+        }
+        let answer = asked.answer(&reply.sign(&secret()), &secret()).unwrap();
+        assert_eq!(answer.code(), Code::AccessAccept);
+        assert!(answer.all().map(|(kind, _)| kind).eq([80, 33, 33, 33]));
     }
 
     #[test]

@@ -55,12 +55,9 @@ impl Request {
     /// [`Malformed`], for a silent discard.
     pub fn parse(datagram: &[u8]) -> Result<Self, Malformed> {
         let walked = Walked::read(datagram)?;
-        let code = match Code::read(walked.code) {
-            Some(code @ (Code::AccessRequest | Code::AccountingRequest | Code::StatusServer)) => {
-                code
-            }
-            _ => return Err(Malformed::Code),
-        };
+        let code = Code::read(walked.code)
+            .filter(|code| code.is_request())
+            .ok_or(Malformed::Code)?;
         let (eap, password) = credentials(walked.octets);
         if eap && password {
             return Err(Malformed::MixedCredentials);
@@ -176,12 +173,6 @@ impl Request {
         } else {
             Err(Unbelieved::WrongSignature)
         }
-    }
-
-    /// Whether it carries Message-Authenticator, right or wrong.
-    #[must_use]
-    pub fn is_signed(&self) -> bool {
-        self.signature.is_some()
     }
 
     /// Reveals User-Password, cut at the first zero octet (RFC 2865 §5.2). `None` when there is none.

@@ -1,11 +1,20 @@
 //! Packets as they come and go, filed by RFC and section, and packets of radclient's.
+//!
+//! `cfg(test)` always holds here; it tells clippy that helpers beside the tests may unwrap too.
 
+#[cfg(test)]
 mod corpus;
+#[cfg(test)]
 mod radclient;
+#[cfg(test)]
 mod rfc2865;
+#[cfg(test)]
 mod rfc2866;
+#[cfg(test)]
 mod rfc3579;
+#[cfg(test)]
 mod rfc5997;
+#[cfg(test)]
 mod rfc6929;
 
 use sekisho::secret::Secret;

@@ -1,6 +1,6 @@
 //! Packets exchanged with FreeRADIUS's radclient.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -38,12 +38,12 @@ impl Radclient {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(PATIENCE))?;
         let mut child = Command::new("radclient")
-            .args(["-r", "1", "-t", "2"])
+            .args(["-r", "1", "-t", "1"])
             .arg(socket.local_addr()?.to_string())
             .args([kind, "xyzzy5461"])
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()?;
         // Dropping its standard input tells radclient that there is no more.
         if let Some(mut stdin) = child.stdin.take() {
@@ -61,20 +61,29 @@ impl Radclient {
         })
     }
 
-    /// Sends octets to radclient; whether it took them for the answer it hoped for.
-    fn accepts(mut self, octets: &[u8]) -> std::io::Result<bool> {
+    /// Sends octets to radclient; what it says of them.
+    fn told(mut self, octets: &[u8]) -> std::io::Result<String> {
         self.socket.send_to(octets, self.peer)?;
-        Ok(self.child.wait()?.success())
+        let mut said = String::new();
+        if let (Some(mut out), Some(mut err)) = (self.child.stdout.take(), self.child.stderr.take())
+        {
+            out.read_to_string(&mut said)?;
+            err.read_to_string(&mut said)?;
+        }
+        Ok(said)
     }
 }
 
 impl Drop for Radclient {
     fn drop(&mut self) {
         // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
+
+/// Said of an answer whose authenticators are wrong.
+const REFUSED: &str = "Reply verification failed";
 
 const LOGIN: &str = "User-Name = bob, User-Password = \"ひみつ,123456\", \
     NAS-Identifier = vpn, Calling-Station-Id = 192.0.2.7, \
@@ -114,7 +123,8 @@ fn unsigned_login_is_believed_only_where_allowed() {
         assert_eq!(radclient.request.believe(&secret(), signing), believed);
     }
     let accept = Reply::to(&radclient.request, Code::AccessAccept).sign(&secret());
-    assert!(radclient.accepts(&accept).unwrap());
+    let said = radclient.told(&accept).unwrap();
+    assert!(said.contains("Received Access-Accept"), "{said}");
 }
 
 #[test]
@@ -124,14 +134,27 @@ fn our_replies_are_accepted() {
         .with(attribute::REPLY_MESSAGE, "ようこそ".as_bytes())
         .with_vendor(25461, 5, b"staff")
         .sign(&secret());
-    assert!(radclient.accepts(&accept).unwrap());
+    let said = radclient.told(&accept).unwrap();
+    assert!(said.contains("Received Access-Accept"), "{said}");
+}
+
+#[test]
+fn challenge_is_taken_as_one() {
+    let radclient = signed_login();
+    let challenge = Reply::to(&radclient.request, Code::AccessChallenge)
+        .with(attribute::STATE, &[7; 16])
+        .with(attribute::REPLY_MESSAGE, "番号を入力".as_bytes())
+        .sign(&secret());
+    let said = radclient.told(&challenge).unwrap();
+    assert!(said.contains("Received Access-Challenge"), "{said}");
 }
 
 #[test]
 fn reject_is_taken_as_one() {
     let radclient = signed_login();
     let reject = Reply::to(&radclient.request, Code::AccessReject).sign(&secret());
-    assert!(!radclient.accepts(&reject).unwrap());
+    let said = radclient.told(&reject).unwrap();
+    assert!(said.contains("Received Access-Reject"), "{said}");
 }
 
 #[test]
@@ -143,7 +166,8 @@ fn reply_with_a_flipped_bit_is_refused() {
     // The last octet of Class: Proxy-States of 5 octets each come after it.
     let at = accept.len() - 11;
     accept[at] ^= 1;
-    assert!(!radclient.accepts(&accept).unwrap());
+    let said = radclient.told(&accept).unwrap();
+    assert!(said.contains(REFUSED), "{said}");
 }
 
 #[test]
@@ -156,7 +180,8 @@ fn reply_whose_signature_alone_is_wrong_is_refused() {
     list[2] ^= 1;
     let hashed = [&accept[..4], authenticator, &list, b"xyzzy5461"].concat();
     let octets = [&accept[..4], &md5(&hashed), &list].concat();
-    assert!(!radclient.accepts(&octets).unwrap());
+    let said = radclient.told(&octets).unwrap();
+    assert!(said.contains(REFUSED), "{said}");
 }
 
 #[test]
@@ -166,7 +191,8 @@ fn status_server_is_believed_and_answered() {
     let believed = radclient.request.believe(&secret(), Signing::Required);
     assert_eq!(believed, Ok(Signed::Yes));
     let accept = Reply::to(&radclient.request, Code::AccessAccept).sign(&secret());
-    assert!(radclient.accepts(&accept).unwrap());
+    let said = radclient.told(&accept).unwrap();
+    assert!(said.contains("Received Access-Accept"), "{said}");
 }
 
 #[test]
@@ -178,6 +204,7 @@ fn accounting_is_believed_and_answered() {
         let request = &radclient.request;
         assert_eq!(request.believe_accounting(&secret()), Ok(()));
         let response = Reply::to(request, Code::AccountingResponse).sign(&secret());
-        assert!(radclient.accepts(&response).unwrap());
+        let said = radclient.told(&response).unwrap();
+        assert!(said.contains("Received Accounting-Response"), "{said}");
     }
 }

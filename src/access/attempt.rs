@@ -1,0 +1,485 @@
+//! One attempt, from the name to the verdict: gathers the facts that `policy` wants and obeys its step. At most one look-up, one
+//! bind and one judged code; the password is proven before anything is sent or said.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::policy::{self, Facts, RuleFacts, Ruling, Step};
+use super::proven::{self, Proven};
+use super::retries::{AttemptKey, Entered};
+use super::sending;
+use super::split::{Extra, Forms, split};
+use super::texts::{self, Text};
+use super::throttle::{self, Budget, Place};
+use super::{Answer, Attempt, ClientPolicy, Room, Setup, Verdict, challenge};
+use crate::account::{
+    AccountId, AttemptId, BadName, Decision, Durations, Outcome, Reason, Station, TypedName, Who,
+};
+use crate::directory::{self, Bind, Entry, Found, Refusal, State};
+use crate::secret::{Secret, random_array};
+use crate::store::{self, Challenge, Failure, Standing};
+
+/// Characters of a name that is nobody's which are kept for the journal.
+const SHOWN_NAME_CHARS: usize = 64;
+
+/// What was decided, and what a second packet of the same attempt needs.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) verdict: Verdict,
+    pub(super) decision: Arc<Decision>,
+    /// What was asked, so that each packet can have a State of its own.
+    pub(super) challenge: Option<Challenge>,
+    /// What was typed held a code.
+    pub(super) held_code: bool,
+}
+
+impl Settled {
+    /// Whether a retry that comes after the verdict is given it again (D6): what was typed held a code, which would now
+    /// count as used, or the station is a device that asks by itself.
+    pub(super) fn may_be_repeated(&self) -> bool {
+        let ended = matches!(
+            self.verdict,
+            Verdict::Accept { .. } | Verdict::Reject { .. }
+        );
+        let device = matches!(self.decision.station, Station::Mac(_));
+        ended && (self.held_code || device)
+    }
+}
+
+/// It could not be decided.
+#[derive(Debug)]
+pub(super) struct Undecided {
+    reason: Reason,
+    note: Option<Arc<str>>,
+}
+
+impl From<directory::Error> for Undecided {
+    fn from(error: directory::Error) -> Self {
+        let reason = match error {
+            directory::Error::Deadline => Reason::DeadlinePassed,
+            directory::Error::Unreachable
+            | directory::Error::Undecided { .. }
+            | directory::Error::ServiceAccount { .. } => Reason::DirectoryUnavailable,
+        };
+        Self {
+            reason,
+            note: Some(error.to_string().into()),
+        }
+    }
+}
+
+impl From<store::Error> for Undecided {
+    fn from(error: store::Error) -> Self {
+        Self {
+            reason: Reason::StoreUnavailable,
+            note: Some(error.to_string().into()),
+        }
+    }
+}
+
+/// Decides one attempt, before its deadline.
+pub(super) async fn decide(room: &Room, attempt: &Attempt) -> Answer {
+    let setup = room.setup.load_full();
+    let mut exchange = Exchange::begin(room, &setup, attempt);
+    let undecided = match timeout_at(attempt.deadline, exchange.run()).await {
+        Ok(Ok(settled)) => {
+            return Answer {
+                verdict: settled.verdict.clone(),
+                decision: settled.decision.clone(),
+            };
+        }
+        Ok(Err(undecided)) => undecided,
+        Err(_) => Undecided {
+            reason: Reason::DeadlinePassed,
+            note: None,
+        },
+    };
+    exchange.decision.note = undecided.note;
+    Answer {
+        verdict: Verdict::Undecided,
+        decision: exchange
+            .decided(Outcome::Undecided, undecided.reason)
+            .into(),
+    }
+}
+
+/// One attempt in work, with the record of it as far as it is known.
+pub(super) struct Exchange<'a> {
+    pub(super) room: &'a Room,
+    pub(super) setup: &'a Setup,
+    pub(super) attempt: &'a Attempt,
+    pub(super) decision: Decision,
+    pub(super) held_code: bool,
+}
+
+impl<'a> Exchange<'a> {
+    fn begin(room: &'a Room, setup: &'a Setup, attempt: &'a Attempt) -> Self {
+        let decision = Decision {
+            attempt: AttemptId::new(random_array()),
+            at: room.clock.now(),
+            account: None,
+            name: Arc::default(),
+            client: attempt.client.name.clone(),
+            nas: attempt.nas,
+            station: attempt.station.clone(),
+            station_from: attempt.station_from.clone(),
+            zone: None,
+            rule: None,
+            factor: None,
+            outcome: Outcome::Undecided,
+            reason: Reason::DeadlinePassed,
+            directory: None,
+            durations: Durations::default(),
+            note: None,
+        };
+        Self {
+            room,
+            setup,
+            attempt,
+            decision,
+            held_code: false,
+        }
+    }
+
+    pub(super) fn client(&self) -> &'a ClientPolicy {
+        &self.attempt.client
+    }
+
+    async fn run(&mut self) -> Result<Arc<Settled>, Undecided> {
+        let who = match self.name() {
+            Ok(who) => who,
+            Err(reason) => return Ok(self.refuse_unproven(reason).into()),
+        };
+        let key = AttemptKey::of(&self.room.attempt_key, self.attempt, &who.key);
+        loop {
+            match self.room.retries.enter(key, Instant::now()) {
+                Entered::First(lead) => {
+                    let settled = Arc::new(self.first_packet(&who).await?);
+                    lead.settle(&settled, Instant::now());
+                    return Ok(settled);
+                }
+                Entered::Decided(settled) => return self.repeat(&settled).await.map(Arc::new),
+                Entered::InWork(mut verdict) => {
+                    // Without a verdict the packet it was decided for was cut off: this one takes its place.
+                    let settled = verdict.wait_for(Option::is_some).await.ok().and_then(|it| it.clone());
+                    if let Some(settled) = settled {
+                        return self.repeat(&settled).await.map(Arc::new);
+                    }
+                }
+            }
+        }
+    }
+
+    fn name(&mut self) -> Result<Who, Reason> {
+        let reason = |bad| match bad {
+            BadName::UnknownRealm => Reason::UnknownRealm,
+            BadName::Empty | BadName::TooLong | BadName::NotUtf8 | BadName::Character => {
+                Reason::BadName
+            }
+        };
+        let who = TypedName::parse(&self.attempt.name)
+            .and_then(|name| name.resolve(&self.setup.settings.realms))
+            .map_err(reason);
+        self.decision.name = who
+            .as_ref()
+            .map_or_else(|_| shown(&self.attempt.name), |who| who.key.as_str().into());
+        who
+    }
+
+    async fn first_packet(&mut self, who: &Who) -> Result<Settled, Undecided> {
+        let attempt = self.attempt;
+        if let Some(state) = &attempt.state {
+            return challenge::answer(self, who, state).await;
+        }
+        if attempt.password.is_empty() {
+            return Ok(self.refuse_unproven(Reason::EmptyPassword));
+        }
+        let Some(typed) = attempt.password.expose_str() else {
+            return Ok(self.refuse_unproven(Reason::UnreadablePassword));
+        };
+        let entry = match self.find(who).await? {
+            Found::One(entry) => entry,
+            Found::Nobody => return Ok(self.refuse_unproven(Reason::UnknownUser)),
+            Found::Several => return Ok(self.refuse_unproven(Reason::AmbiguousUser)),
+        };
+        self.decision.account = Some(entry.id.clone());
+        if let State::Barred(refusal) = entry.state {
+            return Ok(self.refuse_unproven(reason_of(refusal)));
+        }
+        let Some((place, standing)) = self.budget(&entry.id).await? else {
+            return Ok(self.refuse_unproven(Reason::Throttled));
+        };
+        let ruling = self.rule(&entry);
+        let forms = Forms::of(&standing, self.client());
+        let parts = split(typed, self.client(), forms, ruling.then);
+        self.held_code = matches!(parts.extra, Extra::Code(_));
+        if let Bind::Refused(refusal) = self.bind(&entry, parts.password).await? {
+            return self.refuse_password(&entry.id, refusal).await;
+        }
+        drop(place);
+        self.second_factor(who, &entry, &standing, &ruling, &parts.extra)
+            .await
+    }
+
+    /// Looks the person up.
+    pub(super) async fn find(&mut self, who: &Who) -> Result<Found, Undecided> {
+        let began = Instant::now();
+        let directory = self.setup.directory(&who.directory);
+        let found = match directory {
+            Some(directory) => directory.find(&who.user, self.attempt.deadline).await,
+            None => Ok(Found::Nobody),
+        };
+        self.decision.directory = Some(who.directory.clone());
+        self.decision.durations.directory += micros(began.elapsed());
+        Ok(found?)
+    }
+
+    /// Waits until the account's budget of wrong passwords is known to allow one more; `None` if it does not.
+    async fn budget(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<(Place<'a>, Standing)>, Undecided> {
+        let (room, station) = (self.room, &self.attempt.station);
+        loop {
+            let mut end = pin!(room.throttle.next_end());
+            end.as_mut().enable();
+            let Some((place, rank)) = room.throttle.enter(account, station) else {
+                end.await;
+                continue;
+            };
+            let standing = room.store.standing(account, station)?;
+            let limits = &self.setup.settings.passwords;
+            match throttle::budget(limits, &standing.passwords, rank, room.clock.now()) {
+                Budget::Free => return Ok(Some((place, standing))),
+                Budget::Spent => return Ok(None),
+                Budget::Crowded => place.step_back(),
+            }
+            end.await;
+        }
+    }
+
+    fn rule(&mut self, entry: &Entry) -> Ruling {
+        let ruling = policy::ruling(&RuleFacts {
+            settings: &self.setup.settings,
+            client: self.client(),
+            station: &self.attempt.station,
+            groups: &entry.groups,
+            now: self.room.clock.now(),
+        });
+        self.decision.zone.clone_from(&ruling.zone);
+        self.decision.rule = Some(ruling.rule.clone());
+        ruling
+    }
+
+    async fn bind(&mut self, entry: &Entry, password: &str) -> Result<Bind, Undecided> {
+        let name = self.decision.directory.clone().unwrap_or_default();
+        let Some(directory) = self.setup.directory(&name) else {
+            return Err(directory::Error::Unreachable.into());
+        };
+        let began = Instant::now();
+        let password = Secret::from(password);
+        let bind = directory
+            .bind(entry, &password, self.attempt.deadline)
+            .await;
+        self.decision.durations.directory += micros(began.elapsed());
+        Ok(bind?)
+    }
+
+    async fn second_factor(
+        &mut self,
+        who: &Who,
+        entry: &Entry,
+        standing: &Standing,
+        ruling: &Ruling,
+        extra: &Extra<'_>,
+    ) -> Result<Settled, Undecided> {
+        let now = self.room.clock.now();
+        let mut proven = Proven::first(self, who, entry, policy::has_own(standing));
+        let step = policy::step(&Facts {
+            then: ruling.then,
+            client: self.client(),
+            standing,
+            extra,
+            reach: sending::reach(self.setup, entry, proven.own),
+            now,
+        });
+        match step {
+            Step::PasswordEnough => self.accept_password(&proven).await,
+            Step::JudgeCode { only } => {
+                let code = match extra {
+                    Extra::Code(code) => code,
+                    Extra::Nothing | Extra::Way(_) => "",
+                };
+                proven::judge(self, &proven, code, &only).await
+            }
+            Step::AskCode(kind) => proven::ask(self, &proven, kind).await,
+            Step::SendCode(kind) => {
+                let open = standing.sent_code_open;
+                sending::send(self, &mut proven, entry, kind, open).await
+            }
+            Step::Refuse(reason) => {
+                let wait = standing.locked_until.unwrap_or(now).since(now);
+                let text = refusal_text(reason, wait);
+                self.refuse_proven(&proven, reason, &text).await
+            }
+        }
+    }
+
+    /// The record as it stands, with the answer.
+    pub(super) fn decided(&self, outcome: Outcome, reason: Reason) -> Decision {
+        let mut decision = self.decision.clone();
+        decision.at = self.room.clock.now();
+        decision.outcome = outcome;
+        decision.reason = reason;
+        decision.durations.total = micros(self.attempt.received.elapsed());
+        decision
+    }
+
+    /// Notes that a step waited for the store.
+    pub(super) fn waited_for_store(&mut self, since: Instant) {
+        self.decision.durations.store += micros(since.elapsed());
+    }
+
+    pub(super) fn settled(&self, verdict: Verdict, decision: Arc<Decision>) -> Settled {
+        Settled {
+            verdict,
+            decision,
+            challenge: None,
+            held_code: self.held_code,
+        }
+    }
+
+    /// Refuses before the password is proven: one text for every reason, in the client's language, since the person's would tell
+    /// that there is one.
+    pub(super) fn refuse_unproven(&self, reason: Reason) -> Settled {
+        let decision = Arc::new(self.decided(Outcome::Reject, reason));
+        self.room.store.count_failure(Failure {
+            account: decision.account.clone(),
+            decision: decision.clone(),
+        });
+        self.settled(self.common_reject(), decision)
+    }
+
+    fn common_reject(&self) -> Verdict {
+        let client = self.client();
+        Verdict::Reject {
+            text: texts::reply(&Text::Failed, client.language, client),
+        }
+    }
+
+    async fn refuse_password(
+        &mut self,
+        account: &AccountId,
+        refusal: Refusal,
+    ) -> Result<Settled, Undecided> {
+        let reason = reason_of(refusal);
+        if refusal != Refusal::WrongPassword {
+            return Ok(self.refuse_unproven(reason));
+        }
+        let decision = Arc::new(self.decided(Outcome::Reject, reason));
+        let failure = Failure {
+            account: Some(account.clone()),
+            decision: decision.clone(),
+        };
+        let station = &self.attempt.station;
+        let store = &self.room.store;
+        store.wrong_password(account, station, failure).await?;
+        Ok(self.settled(self.common_reject(), decision))
+    }
+
+    async fn accept_password(&mut self, proven: &Proven) -> Result<Settled, Undecided> {
+        let decision = Arc::new(self.decided(Outcome::Accept, Reason::PasswordEnough));
+        self.room.store.record(decision.clone()).await?;
+        let reply = proven.facts.reply.clone();
+        Ok(self.settled(Verdict::Accept { reply }, decision))
+    }
+
+    /// Refuses after the password is proven: the person may be told why.
+    pub(super) async fn refuse_proven(
+        &mut self,
+        proven: &Proven,
+        reason: Reason,
+        text: &Text<'_>,
+    ) -> Result<Settled, Undecided> {
+        let decision = Arc::new(self.decided(Outcome::Reject, reason));
+        self.room.store.record(decision.clone()).await?;
+        let text = texts::reply(text, proven.facts.language, self.client());
+        Ok(self.settled(Verdict::Reject { text }, decision))
+    }
+
+    /// Gives what was settled for one packet of the attempt to another, with a State of its own.
+    async fn repeat(&self, settled: &Settled) -> Result<Settled, Undecided> {
+        let mut decision = Decision::clone(&settled.decision);
+        decision.at = self.room.clock.now();
+        decision.reason = Reason::Repeated;
+        decision.nas = self.attempt.nas;
+        decision.durations = Durations {
+            total: micros(self.attempt.received.elapsed()),
+            ..Durations::default()
+        };
+        let decision = Arc::new(decision);
+        let mut verdict = settled.verdict.clone();
+        if let (Verdict::Challenge { state, .. }, Some(challenge)) =
+            (&mut verdict, &settled.challenge)
+        {
+            *state = random_array();
+            let store = &self.room.store;
+            store
+                .open_challenge(state.as_slice(), challenge.clone(), decision.clone())
+                .await?;
+        }
+        Ok(Settled {
+            verdict,
+            decision,
+            challenge: settled.challenge.clone(),
+            held_code: settled.held_code,
+        })
+    }
+}
+
+/// What a refused bind, or a barred entry, is called.
+pub(super) const fn reason_of(refusal: Refusal) -> Reason {
+    match refusal {
+        Refusal::WrongPassword => Reason::WrongPassword,
+        Refusal::Locked => Reason::Locked,
+        Refusal::Disabled => Reason::Disabled,
+        Refusal::AccountExpired => Reason::AccountExpired,
+        Refusal::PasswordExpired => Reason::PasswordExpired,
+        Refusal::MustChange => Reason::MustChange,
+        Refusal::NotNow => Reason::NotNow,
+    }
+}
+
+/// The text of a refusal that `policy` decided.
+fn refusal_text(reason: Reason, wait: Duration) -> Text<'static> {
+    match reason {
+        Reason::Denied => Text::Denied,
+        Reason::CodesLocked => Text::Paused {
+            minutes: texts::minutes(wait),
+        },
+        Reason::CodeMissing => Text::CodeMissing,
+        Reason::NumberRefused => Text::NumberRefused,
+        Reason::NoFactor => Text::NoFactor,
+        _ => Text::Failed,
+    }
+}
+
+/// As much of octets that are no name as may be shown.
+fn shown(octets: &[u8]) -> Arc<str> {
+    std::str::from_utf8(octets).map_or_else(
+        |_| "(not UTF-8)".into(),
+        |text| {
+            let plain = text
+                .chars()
+                .filter(|c| c.is_alphanumeric() || c.is_ascii_graphic());
+            plain.take(SHOWN_NAME_CHARS).collect::<String>().into()
+        },
+    )
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

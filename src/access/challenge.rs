@@ -1,0 +1,97 @@
+//! The answer to a challenge. Its facts are those of the first packet, kept with the State: gear leaves attributes such as
+//! Calling-Station-Id out of the answer, and sends it from another port. There is no bind here; the password was proven.
+
+use super::attempt::{Exchange, Settled, Undecided};
+use super::policy;
+use super::proven::{self, Proven};
+use super::sending;
+use super::split::Way;
+use super::texts::{self, Text};
+use crate::account::{FactorKind, Outcome, Reason, Who};
+use crate::directory::{Found, State};
+use crate::store::{Challenge, Failure};
+
+/// Decides what answers a challenge.
+pub(super) async fn answer(
+    exchange: &mut Exchange<'_>,
+    who: &Who,
+    state: &[u8],
+) -> Result<Settled, Undecided> {
+    exchange.held_code = true;
+    let client = exchange.client();
+    let store = &exchange.room.store;
+    let Some(challenge) = store.take_challenge(state, &client.name, &who.key).await? else {
+        return Ok(unknown(exchange));
+    };
+    restore(exchange, &challenge);
+    let asked = challenge.asked;
+    let mut proven = Proven::again(challenge);
+    // What cannot be read is no code: it is asked for again, as if nothing had been typed.
+    let typed = exchange.attempt.password.expose_str().unwrap_or_default();
+    let typed = typed.trim();
+    match Way::read(typed) {
+        Some(Way::Sent(kind)) if !proven.own => switch(exchange, who, &mut proven, kind).await,
+        Some(Way::Sent(_) | Way::Push) => proven::ask(exchange, &proven, asked).await,
+        None if typed.is_empty() => proven::ask(exchange, &proven, asked).await,
+        None => {
+            exchange.decision.factor = Some(asked);
+            let only = policy::judged_kinds(client, proven.own);
+            proven::judge(exchange, &proven, typed, &only).await
+        }
+    }
+}
+
+/// The State is none that is open. That it has ended is no secret: nothing about any account follows from it.
+fn unknown(exchange: &Exchange<'_>) -> Settled {
+    let client = exchange.client();
+    let decision = std::sync::Arc::new(exchange.decided(Outcome::Reject, Reason::UnknownChallenge));
+    exchange.room.store.count_failure(Failure {
+        account: None,
+        decision: decision.clone(),
+    });
+    let text = texts::reply(&Text::TimedOut, client.language, client);
+    exchange.settled(super::Verdict::Reject { text }, decision)
+}
+
+fn restore(exchange: &mut Exchange<'_>, challenge: &Challenge) {
+    let (decision, facts) = (&mut exchange.decision, &challenge.facts);
+    decision.account = Some(challenge.account.clone());
+    decision.attempt.clone_from(&facts.attempt);
+    decision.station.clone_from(&facts.station);
+    decision.station_from.clone_from(&facts.station_from);
+    decision.zone.clone_from(&facts.zone);
+    decision.rule.clone_from(&facts.rule);
+}
+
+/// Sends a code by the way that was named.
+async fn switch(
+    exchange: &mut Exchange<'_>,
+    who: &Who,
+    proven: &mut Proven,
+    kind: FactorKind,
+) -> Result<Settled, Undecided> {
+    let allowed = exchange.client().ways.contains(&kind);
+    let Found::One(entry) = exchange.find(who).await? else {
+        return exchange
+            .refuse_proven(proven, Reason::UnknownUser, &Text::Failed)
+            .await;
+    };
+    // The name may mean somebody else by now, or somebody who may no longer log in.
+    if entry.id != proven.account || entry.state != State::Usable {
+        return exchange
+            .refuse_proven(proven, Reason::NotNow, &Text::Failed)
+            .await;
+    }
+    let reach = sending::reach(exchange.setup, &entry, proven.own);
+    let reachable = match kind {
+        FactorKind::Sms => reach.sms,
+        FactorKind::Voice => reach.voice,
+        FactorKind::Totp | FactorKind::Recovery => false,
+    };
+    if !(allowed && reachable) {
+        return exchange
+            .refuse_proven(proven, Reason::NumberRefused, &Text::NumberRefused)
+            .await;
+    }
+    sending::send(exchange, proven, &entry, kind, true).await
+}

@@ -1,0 +1,294 @@
+//! The pure centre: which rule matches, and what follows for what was typed.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::split::{Extra, Way};
+use super::{ClientPolicy, CodeEntry, Rule, Settings, Then, Zone};
+use crate::account::{FactorKind, Reason, Station};
+use crate::clock::Timestamp;
+use crate::store::Standing;
+
+/// The zone of stations that are in none, as rules name it.
+const OUTSIDE: &str = "outside";
+
+/// What rules are asked about.
+pub(super) struct RuleFacts<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) client: &'a ClientPolicy,
+    pub(super) station: &'a Station,
+    /// Groups of the entry, in `directory::same_dn_form`.
+    pub(super) groups: &'a [Arc<str>],
+    pub(super) now: Timestamp,
+}
+
+/// What the rules say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ruling {
+    /// The station's zone; none is outside.
+    pub(super) zone: Option<Arc<str>>,
+    pub(super) then: Then,
+    /// The rule in words, with its number.
+    pub(super) rule: Arc<str>,
+}
+
+/// Reads the rules top to bottom: the first match wins, no match asks, and a group that is always asked beats every exemption
+/// (but not a rule that denies).
+pub(super) fn ruling(facts: &RuleFacts<'_>) -> Ruling {
+    let zone = zone(&facts.settings.zones, facts.client, facts.station);
+    let matching = facts
+        .settings
+        .rules
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| holds(rule, facts, zone.as_deref()))
+        .find_map(|(index, rule)| now_says(rule, facts.now).map(|said| (index, rule, said)));
+    let denied = matches!(matching, Some((_, _, (Then::Deny, _))));
+    let always = facts.settings.always_ask.iter();
+    let (then, rule) = if !denied && always.into_iter().any(|group| member(facts.groups, group)) {
+        (Then::Ask, "always-ask group".to_owned())
+    } else if let Some((index, rule, (then, when))) = matching {
+        (then, in_words(index, rule, then, when))
+    } else {
+        (Then::Ask, "no rule matched: ask".to_owned())
+    };
+    Ruling {
+        zone,
+        then,
+        rule: rule.into(),
+    }
+}
+
+/// The zone of a station. What is not known by an address is in none, and neither is an address that the client hands out
+/// itself: a VPN's pool often lies within the campus networks.
+pub(super) fn zone(zones: &[Zone], client: &ClientPolicy, station: &Station) -> Option<Arc<str>> {
+    let address: IpAddr = station.address()?.to_canonical();
+    if client.pool.iter().any(|net| net.contains(&address)) {
+        return None;
+    }
+    zones
+        .iter()
+        .find(|zone| zone.networks.iter().any(|net| net.contains(&address)))
+        .map(|zone| zone.name.clone())
+}
+
+/// Names of the reply sets of an Accept: every match, in order.
+pub(super) fn replies(
+    settings: &Settings,
+    client: &ClientPolicy,
+    groups: &[Arc<str>],
+) -> Vec<Arc<str>> {
+    settings
+        .replies
+        .iter()
+        .filter(|reply| {
+            reply
+                .group
+                .as_ref()
+                .is_none_or(|group| member(groups, group))
+                && reply
+                    .client
+                    .as_ref()
+                    .is_none_or(|name| *name == client.name)
+        })
+        .map(|reply| reply.set.clone())
+        .collect()
+}
+
+fn member(groups: &[Arc<str>], wanted: &str) -> bool {
+    groups.iter().any(|group| **group == *wanted)
+}
+
+fn holds(rule: &Rule, facts: &RuleFacts<'_>, zone: Option<&str>) -> bool {
+    let client = &facts.client.name;
+    rule.group
+        .as_ref()
+        .is_none_or(|group| member(facts.groups, group))
+        && rule
+            .zone
+            .as_ref()
+            .is_none_or(|wanted| **wanted == *zone.unwrap_or(OUTSIDE))
+        && rule.client.as_ref().is_none_or(|name| name == client)
+}
+
+/// Whether a rule speaks by its date yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Holding,
+    Before,
+}
+
+fn now_says(rule: &Rule, now: Timestamp) -> Option<(Then, When)> {
+    match rule.from {
+        Some(from) if now < from => rule.before.map(|then| (then, When::Before)),
+        _ => Some((rule.then, When::Holding)),
+    }
+}
+
+fn in_words(index: usize, rule: &Rule, then: Then, when: When) -> String {
+    let mut conditions: Vec<String> = Vec::new();
+    conditions.extend(rule.group.as_ref().map(|group| format!("group {group}")));
+    conditions.extend(rule.zone.as_ref().map(|zone| format!("zone {zone}")));
+    conditions.extend(rule.client.as_ref().map(|name| format!("client {name}")));
+    let conditions = match conditions.is_empty() {
+        true => "everybody".to_owned(),
+        false => conditions.join(", "),
+    };
+    let date = match when {
+        When::Holding => "",
+        When::Before => " before its date",
+    };
+    let number = index.saturating_add(1);
+    format!("rule {number} ({conditions}): {}{date}", then_word(then))
+}
+
+/// The word of the configuration.
+pub(super) const fn then_word(then: Then) -> &'static str {
+    match then {
+        Then::Ask => "ask",
+        Then::PasswordOnly => "password-only",
+        Then::Deny => "deny",
+    }
+}
+
+/// By which ways a code can be sent: there is a gateway and a number for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reach {
+    pub(super) sms: bool,
+    pub(super) voice: bool,
+    /// The entry has numbers, though perhaps none that may be used.
+    pub(super) numbers: bool,
+}
+
+/// What is known once the password is proven.
+pub(super) struct Facts<'a> {
+    pub(super) then: Then,
+    pub(super) client: &'a ClientPolicy,
+    pub(super) standing: &'a Standing,
+    pub(super) extra: &'a Extra<'a>,
+    pub(super) reach: Reach,
+    pub(super) now: Timestamp,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Step {
+    /// Let in: the rules ask for no more.
+    PasswordEnough,
+    /// Judge the code that was typed, against these kinds of factors.
+    JudgeCode { only: Vec<FactorKind> },
+    /// Ask for a code by a challenge.
+    AskCode(FactorKind),
+    /// Send a code, then ask for it.
+    SendCode(FactorKind),
+    /// Refuse.
+    Refuse(Reason),
+}
+
+/// From facts to the step.
+pub(super) fn step(facts: &Facts<'_>) -> Step {
+    match facts.then {
+        Then::Deny => Step::Refuse(Reason::Denied),
+        Then::PasswordOnly => Step::PasswordEnough,
+        Then::Ask if facts.standing.locked_until > Some(facts.now) => {
+            Step::Refuse(Reason::CodesLocked)
+        }
+        Then::Ask => match facts.extra {
+            Extra::Code(_) if can_be_judged(facts) => Step::JudgeCode {
+                only: judged_kinds(facts.client, has_own(facts.standing)),
+            },
+            Extra::Way(Way::Push) => Step::Refuse(Reason::CodeMissing),
+            Extra::Way(Way::Sent(kind)) => second(facts, Some(*kind)),
+            Extra::Nothing | Extra::Code(_) => second(facts, None),
+        },
+    }
+}
+
+/// The person has a factor of their own, so that codes are no longer sent to the directory's number (D17). Recovery codes are
+/// the way out when a factor is lost, not a factor to log in with each day.
+pub(super) fn has_own(standing: &Standing) -> bool {
+    standing
+        .factors
+        .iter()
+        .any(|factor| factor.kind < FactorKind::Sms)
+}
+
+/// The kinds that a typed code is compared with.
+pub(super) fn judged_kinds(client: &ClientPolicy, own: bool) -> Vec<FactorKind> {
+    let sent = |kind: &FactorKind| matches!(kind, FactorKind::Sms | FactorKind::Voice);
+    client
+        .ways
+        .iter()
+        .copied()
+        .filter(|kind| !(own && sent(kind)))
+        .collect()
+}
+
+/// A typed code for which there is nothing to compare it with is not counted as wrong: its sent code has probably expired, and
+/// another is sent.
+fn can_be_judged(facts: &Facts<'_>) -> bool {
+    let allowed = |kind| facts.client.ways.contains(&kind);
+    let sent = allowed(FactorKind::Sms) || allowed(FactorKind::Voice);
+    facts
+        .standing
+        .factors
+        .iter()
+        .any(|factor| allowed(factor.kind))
+        || (facts.standing.sent_code_open && sent)
+}
+
+/// No code was typed: what is asked for, strongest first, or by the way that was named.
+fn second(facts: &Facts<'_>, named: Option<FactorKind>) -> Step {
+    let client = facts.client;
+    let has = |kind: FactorKind| facts.standing.factors.iter().any(|f| f.kind == kind);
+    let ask = |kind: FactorKind| match client.can_challenge() {
+        true => Step::AskCode(kind),
+        false => Step::Refuse(Reason::CodeMissing),
+    };
+    if has_own(facts.standing) {
+        return match has(FactorKind::Totp) && client.ways.contains(&FactorKind::Totp) {
+            true => ask(FactorKind::Totp),
+            false => Step::Refuse(Reason::NoFactor),
+        };
+    }
+    let reachable = |kind: FactorKind| {
+        client.ways.contains(&kind)
+            && match kind {
+                FactorKind::Sms => facts.reach.sms,
+                FactorKind::Voice => facts.reach.voice,
+                FactorKind::Totp | FactorKind::Recovery => false,
+            }
+    };
+    let sendable = [named, Some(FactorKind::Sms), Some(FactorKind::Voice)];
+    let mut sendable = sendable
+        .into_iter()
+        .flatten()
+        .filter(|kind| reachable(*kind));
+    if let Some(kind) = sendable.next()
+        && takes_codes(client)
+    {
+        return Step::SendCode(kind);
+    }
+    if has(FactorKind::Recovery) && client.ways.contains(&FactorKind::Recovery) {
+        return ask(FactorKind::Recovery);
+    }
+    match facts.reach.numbers {
+        true => Step::Refuse(Reason::NumberRefused),
+        false => Step::Refuse(Reason::NoFactor),
+    }
+}
+
+/// Whether a code can come in at all: no message is sent for one that cannot.
+fn takes_codes(client: &ClientPolicy) -> bool {
+    [
+        CodeEntry::Appended,
+        CodeEntry::Delimited,
+        CodeEntry::Challenge,
+    ]
+    .iter()
+    .any(|entry| client.code.contains(entry))
+}
+
+#[cfg(test)]
+mod tests;

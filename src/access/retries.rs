@@ -1,0 +1,170 @@
+//! The attempt, not the packet (D6): a retry of an attempt that is in work waits for its verdict, and one that comes just after
+//! the verdict is given it again. Neither costs a bind or a code.
+//!
+//! Two packets are of one attempt if account, client and what was typed are equal, *and* something tells that they are from one
+//! place: the same State, the same station where stations are not shared, or else the same NAS and the same port or session
+//! there. Without any of these an attempt is of its own, and its code counts once: somebody behind the same address must never ride
+//! another's login.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Attempt;
+use super::attempt::Settled;
+use crate::account::{AccountKey, Station};
+use crate::secret::Key;
+
+/// How long a verdict is given again.
+const REPEATED_FOR: Duration = Duration::from_secs(10);
+/// Attempts remembered: ten seconds of 6,000 logins a second. Beyond that, attempts are each of its own.
+const MAX_ATTEMPTS: usize = 65_536;
+
+/// The digest of an attempt; equal for packets of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct AttemptKey([u8; 32]);
+
+impl AttemptKey {
+    /// The key of an attempt, if anything tells which packets are of it.
+    pub(super) fn of(key: &Key, attempt: &Attempt, account: &AccountKey) -> Option<Self> {
+        let nas;
+        let door: [&[u8]; 3] = match (&attempt.state, &attempt.station, &attempt.nas_port) {
+            (Some(state), _, _) => [b"state", state, b""],
+            (None, Station::Mac(mac), _) if !attempt.client.shared_stations => {
+                [b"mac", mac.as_slice(), b""]
+            }
+            (None, Station::Address(address), _) if !attempt.client.shared_stations => {
+                nas = address.to_string();
+                [b"address", nas.as_bytes(), b""]
+            }
+            (None, _, Some(port)) => {
+                nas = attempt.nas.to_string();
+                [b"port", nas.as_bytes(), port]
+            }
+            (None, _, None) => return None,
+        };
+        let [kind, place, port] = door;
+        let client = attempt.client.name.as_str();
+        // The station is part of the attempt even where it does not open the door: two stations are never joined.
+        let station = attempt.station.to_string();
+        Some(Self(key.digest(&[
+            account.as_str().as_bytes(),
+            client.as_bytes(),
+            station.as_bytes(),
+            kind,
+            place,
+            port,
+            attempt.password.expose(),
+        ])))
+    }
+}
+
+/// What is known of an attempt that a packet belongs to.
+pub(super) enum Entered<'a> {
+    /// It is the first, or cannot be told from others: it is to be decided.
+    First(Lead<'a>),
+    /// It is in work.
+    InWork(watch::Receiver<Option<Arc<Settled>>>),
+    /// It was decided a moment ago.
+    Decided(Arc<Settled>),
+}
+
+enum Known {
+    InWork(watch::Receiver<Option<Arc<Settled>>>),
+    Decided(Arc<Settled>, Instant),
+}
+
+#[derive(Default)]
+struct Table {
+    attempts: HashMap<AttemptKey, Known>,
+    /// Decided ones, in the order in which they end.
+    ends: VecDeque<(Instant, AttemptKey)>,
+}
+
+/// The attempts of the last seconds.
+#[derive(Default)]
+pub(super) struct Retries {
+    table: Mutex<Table>,
+}
+
+impl Retries {
+    /// Enters a packet's attempt.
+    pub(super) fn enter(&self, key: Option<AttemptKey>, now: Instant) -> Entered<'_> {
+        let Some(key) = key else {
+            return Entered::First(Lead { held: None });
+        };
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.forget_ended(now);
+        match table.attempts.get(&key) {
+            Some(Known::InWork(verdict)) => return Entered::InWork(verdict.clone()),
+            Some(Known::Decided(settled, _)) => return Entered::Decided(settled.clone()),
+            None => {}
+        }
+        if table.attempts.len() >= MAX_ATTEMPTS {
+            return Entered::First(Lead { held: None });
+        }
+        let (verdict, watched) = watch::channel(None);
+        table.attempts.insert(key, Known::InWork(watched));
+        Entered::First(Lead {
+            held: Some((self, key, verdict)),
+        })
+    }
+}
+
+impl Table {
+    fn forget_ended(&mut self, now: Instant) {
+        while let Some((end, key)) = self.ends.front().copied() {
+            if end > now {
+                return;
+            }
+            self.ends.pop_front();
+            let ended =
+                matches!(self.attempts.get(&key), Some(Known::Decided(_, until)) if *until <= now);
+            if ended {
+                self.attempts.remove(&key);
+            }
+        }
+    }
+}
+
+/// The packet that an attempt is decided for. If it is dropped without a verdict, those who wait decide for themselves.
+pub(super) struct Lead<'a> {
+    held: Option<(&'a Retries, AttemptKey, watch::Sender<Option<Arc<Settled>>>)>,
+}
+
+impl Lead<'_> {
+    /// Gives the verdict to those who wait, and keeps it for those who come in the next seconds if it may be repeated.
+    pub(super) fn settle(mut self, settled: &Arc<Settled>, now: Instant) {
+        let Some((retries, key, verdict)) = self.held.take() else {
+            return;
+        };
+        {
+            let mut table = retries.table.lock().unwrap_or_else(PoisonError::into_inner);
+            if settled.may_be_repeated() {
+                let end = now + REPEATED_FOR;
+                table
+                    .attempts
+                    .insert(key, Known::Decided(settled.clone(), end));
+                table.ends.push_back((end, key));
+            } else {
+                table.attempts.remove(&key);
+            }
+        }
+        verdict.send_replace(Some(settled.clone()));
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        if let Some((retries, key, _)) = &self.held {
+            let mut table = retries.table.lock().unwrap_or_else(PoisonError::into_inner);
+            table.attempts.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

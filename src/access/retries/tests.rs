@@ -1,0 +1,264 @@
+use super::*;
+use crate::access::split::tests::client;
+use crate::access::{ClientPolicy, Verdict};
+use crate::account::{AttemptId, ClientName, Decision, Durations, Outcome, Reason};
+use crate::clock::Timestamp;
+use crate::secret::Secret;
+
+fn attempt() -> Attempt {
+    Attempt {
+        client: Arc::new(client()),
+        nas: "192.0.2.10".parse().unwrap(),
+        nas_port: None,
+        name: (*b"hanako").into(),
+        password: Secret::from("secret123456"),
+        state: None,
+        station: Station::read("203.0.113.5"),
+        station_from: None,
+        received: Instant::now(),
+        deadline: Instant::now(),
+    }
+}
+
+fn key(attempt: &Attempt) -> Option<AttemptKey> {
+    let key = Key::new([7; 32]);
+    AttemptKey::of(&key, attempt, &AccountKey::from_stored("campus/hanako"))
+}
+
+fn shared(attempt: Attempt) -> Attempt {
+    let policy = ClientPolicy {
+        shared_stations: true,
+        ..client()
+    };
+    Attempt {
+        client: Arc::new(policy),
+        ..attempt
+    }
+}
+
+#[test]
+fn a_retry_at_another_box_of_the_group_is_the_same_attempt() {
+    let first = attempt();
+    let retry = Attempt {
+        nas: "192.0.2.11".parse().unwrap(),
+        ..attempt()
+    };
+    assert!(key(&first).is_some());
+    assert_eq!(key(&first), key(&retry));
+}
+
+#[test]
+fn another_station_client_account_or_text_is_another_attempt() {
+    let first = key(&attempt());
+    let policy = ClientPolicy {
+        name: ClientName::new("wifi"),
+        ..client()
+    };
+    for other in [
+        Attempt {
+            station: Station::read("203.0.113.6"),
+            ..attempt()
+        },
+        Attempt {
+            station: Station::Mac([0; 6]),
+            ..attempt()
+        },
+        Attempt {
+            client: Arc::new(policy),
+            ..attempt()
+        },
+        Attempt {
+            password: Secret::from("secret123457"),
+            ..attempt()
+        },
+        Attempt {
+            state: Some((*b"state").into()),
+            ..attempt()
+        },
+    ] {
+        assert_ne!(key(&other), first, "{other:?}");
+    }
+    let taro = AccountKey::from_stored("campus/taro");
+    assert_ne!(AttemptKey::of(&Key::new([7; 32]), &attempt(), &taro), first);
+    let hanako = AccountKey::from_stored("campus/hanako");
+    assert_ne!(
+        AttemptKey::of(&Key::new([8; 32]), &attempt(), &hanako),
+        first
+    );
+}
+
+#[test]
+fn without_a_station_of_its_own_only_the_same_port_at_the_same_nas_joins() {
+    let unknown = || Attempt {
+        station: Station::Unknown,
+        ..attempt()
+    };
+    for base in [unknown as fn() -> Attempt, || shared(attempt())] {
+        assert_eq!(key(&base()), None);
+        let port = |port: &[u8]| Attempt {
+            nas_port: Some(port.into()),
+            ..base()
+        };
+        assert!(key(&port(b"17")).is_some());
+        assert_eq!(key(&port(b"17")), key(&port(b"17")));
+        assert_ne!(key(&port(b"17")), key(&port(b"18")));
+        let elsewhere = Attempt {
+            nas: "192.0.2.11".parse().unwrap(),
+            ..port(b"17")
+        };
+        assert_ne!(key(&port(b"17")), key(&elsewhere));
+    }
+}
+
+#[test]
+fn answers_to_one_challenge_are_one_attempt() {
+    let answer = |state: &[u8]| {
+        shared(Attempt {
+            state: Some(state.into()),
+            station: Station::Unknown,
+            ..attempt()
+        })
+    };
+    assert_eq!(key(&answer(b"one")), key(&answer(b"one")));
+    assert_ne!(key(&answer(b"one")), key(&answer(b"two")));
+}
+
+fn settled(verdict: Verdict, held_code: bool, station: Station) -> Arc<Settled> {
+    let decision = Decision {
+        attempt: AttemptId::new([1; 5]),
+        at: Timestamp::default(),
+        account: None,
+        name: "campus/hanako".into(),
+        client: ClientName::new("vpn"),
+        nas: "192.0.2.10".parse().unwrap(),
+        station,
+        station_from: None,
+        zone: None,
+        rule: None,
+        factor: None,
+        outcome: Outcome::Accept,
+        reason: Reason::Proven,
+        directory: None,
+        durations: Durations::default(),
+        note: None,
+    };
+    Arc::new(Settled {
+        verdict,
+        decision: Arc::new(decision),
+        challenge: None,
+        held_code,
+    })
+}
+
+fn accept() -> Verdict {
+    Verdict::Accept { reply: vec![] }
+}
+
+#[test]
+fn only_verdicts_on_codes_and_devices_are_repeated() {
+    let challenge = Verdict::Challenge {
+        state: [0; 16],
+        text: "".into(),
+    };
+    let mac = Station::Mac([0; 6]);
+    for (verdict, held_code, station, expected) in [
+        (accept(), true, Station::Unknown, true),
+        (Verdict::Reject { text: None }, true, Station::Unknown, true),
+        (accept(), false, Station::Unknown, false),
+        (accept(), false, Station::read("203.0.113.5"), false),
+        (accept(), false, mac.clone(), true),
+        (challenge, true, mac.clone(), false),
+        (Verdict::Undecided, true, mac, false),
+    ] {
+        let settled = settled(verdict, held_code, station);
+        assert_eq!(settled.may_be_repeated(), expected, "{settled:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_is_repeated_for_ten_seconds() {
+    let retries = Retries::default();
+    let key = key(&attempt());
+    let Entered::First(lead) = retries.enter(key, Instant::now()) else {
+        panic!("nobody was here before");
+    };
+    let verdict = settled(accept(), true, Station::Unknown);
+    lead.settle(&verdict, Instant::now());
+    tokio::time::advance(Duration::from_millis(9_999)).await;
+    let Entered::Decided(again) = retries.enter(key, Instant::now()) else {
+        panic!("the verdict is kept");
+    };
+    assert!(Arc::ptr_eq(&again, &verdict));
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(matches!(
+        retries.enter(key, Instant::now()),
+        Entered::First(_)
+    ));
+    assert!(retries.table.lock().unwrap().attempts.is_empty());
+    assert!(retries.table.lock().unwrap().ends.is_empty());
+}
+
+#[tokio::test]
+async fn packets_that_come_meanwhile_wait_for_the_verdict() {
+    let retries = Retries::default();
+    let key = key(&attempt());
+    let Entered::First(lead) = retries.enter(key, Instant::now()) else {
+        panic!("nobody was here before");
+    };
+    let Entered::InWork(mut waiting) = retries.enter(key, Instant::now()) else {
+        panic!("it is in work");
+    };
+    let verdict = settled(accept(), false, Station::Unknown);
+    lead.settle(&verdict, Instant::now());
+    let told = waiting.wait_for(Option::is_some).await.unwrap().clone();
+    assert!(Arc::ptr_eq(&told.unwrap(), &verdict));
+    // No code was typed: whoever comes later is asked anew.
+    assert!(matches!(
+        retries.enter(key, Instant::now()),
+        Entered::First(_)
+    ));
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_packet_that_was_cut_off_is_told() {
+    let retries = Retries::default();
+    let key = key(&attempt());
+    let Entered::First(lead) = retries.enter(key, Instant::now()) else {
+        panic!("nobody was here before");
+    };
+    let Entered::InWork(mut waiting) = retries.enter(key, Instant::now()) else {
+        panic!("it is in work");
+    };
+    drop(lead);
+    assert!(waiting.wait_for(Option::is_some).await.is_err());
+    assert!(matches!(
+        retries.enter(key, Instant::now()),
+        Entered::First(_)
+    ));
+}
+
+#[test]
+fn a_full_table_joins_nothing_and_forgets_nothing() {
+    let retries = Retries::default();
+    let numbered = |n: usize| {
+        let mut octets = [0; 32];
+        octets[..8].copy_from_slice(&n.to_be_bytes());
+        Some(AttemptKey(octets))
+    };
+    let now = Instant::now();
+    let leads: Vec<_> = (0..MAX_ATTEMPTS)
+        .map(|n| retries.enter(numbered(n), now))
+        .collect();
+    for _ in 0..2 {
+        assert!(matches!(
+            retries.enter(numbered(MAX_ATTEMPTS), now),
+            Entered::First(_)
+        ));
+    }
+    assert!(matches!(
+        retries.enter(numbered(0), now),
+        Entered::InWork(_)
+    ));
+    drop(leads);
+    assert!(retries.table.lock().unwrap().attempts.is_empty());
+}

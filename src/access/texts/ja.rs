@@ -1,0 +1,56 @@
+//! Japanese.
+
+use super::Text;
+use crate::account::FactorKind;
+
+pub(super) fn reply(text: &Text<'_>) -> String {
+    match text {
+        Text::Failed => "認証できませんでした".to_owned(),
+        Text::AskCode => "確認コードを入力".to_owned(),
+        Text::AskRecovery => "回復コードを入力".to_owned(),
+        Text::Sent { kind, end } => format!("{}。確認コードを入力", sent(*kind, end)),
+        Text::SentLogInAgain { kind, end } => format!(
+            "{}。パスワードに続けて確認コードを入力し、もう一度ログインしてください",
+            sent(*kind, end)
+        ),
+        Text::WrongCodeAgain { tries } => {
+            format!("コードが違います(残り{tries}回)。新しいコードを入力")
+        }
+        Text::UsedCodeAgain => "使用済みのコードです。次のコードを入力".to_owned(),
+        Text::WrongCode => "コードが違います".to_owned(),
+        Text::UsedCode => "使用済みのコードです。次のコードでもう一度".to_owned(),
+        Text::Paused { minutes } => format!("一時停止中です。{minutes}分後にもう一度"),
+        Text::CodeMissing => "パスワードに続けて確認コードを入力してください".to_owned(),
+        Text::NoFactor => "多要素認証が未設定です。窓口へご連絡ください".to_owned(),
+        Text::NumberRefused => "登録された電話番号は使えません。窓口へご連絡ください".to_owned(),
+        Text::NumberTooNew { hours } => {
+            format!("電話番号が変わったばかりです。約{hours}時間後にもう一度、または窓口へ")
+        }
+        Text::MessageLimit { minutes } => {
+            format!("送信の上限です。{minutes}分後にもう一度")
+        }
+        Text::Denied => "このログインは許可されていません".to_owned(),
+        Text::TimedOut => "時間切れです。もう一度接続してください".to_owned(),
+        Text::Trouble { reference } => format!("認証サービスの障害です(番号 {reference})"),
+    }
+}
+
+fn sent(kind: FactorKind, end: &str) -> String {
+    match kind {
+        FactorKind::Voice => format!("末尾{end}の番号へ電話します"),
+        FactorKind::Sms | FactorKind::Totp | FactorKind::Recovery => {
+            format!("SMSを末尾{end}の番号へ送信")
+        }
+    }
+}
+
+pub(super) fn sms(code: &str, issuer: &str) -> String {
+    format!("【{issuer}】確認コード {code}。電話で聞かれても教えないでください。")
+}
+
+/// The commas make the voice pause between digits.
+pub(super) fn call(code: &str, issuer: &str) -> String {
+    let digits: Vec<String> = code.chars().map(String::from).collect();
+    let digits = digits.join("、 ");
+    format!("{issuer}です。確認コードは、 {digits}。 繰り返します。 {digits}。 以上です。")
+}
