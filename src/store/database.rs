@@ -23,11 +23,11 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
 const READERS: usize = 4;
 /// Statements kept prepared by a connection: more than this room has.
 const STATEMENTS: usize = 128;
-/// Pages of the log after which a commit moves it into the database: 32 MiB, so that a page that is written
-/// again and again is moved once, and a start after a crash reads the log in well under a second.
-const CHECKPOINT_PAGES: u32 = 8192;
+/// Pages of the log after which a commit moves it into the database: 8 MiB, so that pages written by several logins
+/// are moved once, and that the log is little beside the database.
+const CHECKPOINT_PAGES: u32 = 2048;
 /// What the log's file is cut to after it was moved: twice its usual size.
-const LOG_OCTETS: u32 = 64 << 20;
+const LOG_OCTETS: u32 = 16 << 20;
 /// How long to wait for another program (a shell of `sqlite3`, say) that holds the database.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 

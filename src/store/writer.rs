@@ -23,7 +23,7 @@ const QUEUE: usize = 8192;
 const BATCH: usize = 256;
 /// A log longer than this is moved into the database even if that means waiting for readers: four
 /// times the size at which it is moved in passing.
-const LONG_LOG: u64 = 128 << 20;
+const LONG_LOG: u64 = 32 << 20;
 /// How long the writer waits for readers then; logins wait with it.
 const LOG_PATIENCE: Duration = Duration::from_millis(50);
 /// Commits between two looks at the log's length.
