@@ -29,7 +29,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::factor::Totp;
 use crate::secret::Key;
 use codes::Kinds;
-use database::Readers;
+use database::{Readers, blocking};
 use keys::Keys;
 use writer::{Writer, Writing};
 
@@ -149,7 +149,8 @@ impl Store {
     /// Judges a typed code (in the form of `factor::typed_code`) against every proven factor and the open sent code, counting
     /// first: TOTP steps only go forward, recovery and sent codes are taken, wrong codes counted, lock-outs set. If
     /// it is accepted, the decision (an Accept; its `factor` is filled in) is recorded in the same commit; otherwise the
-    /// caller records its own. `only` restricts the kinds of factors that may be used.
+    /// caller records its own. `only` names the kinds of factors that may be used. A wrong code typed again within
+    /// [`Limits::code_lock`] is neither counted nor judged again.
     ///
     /// # Errors
     ///
@@ -256,6 +257,10 @@ impl Store {
     /// # Errors
     ///
     /// When it cannot be written.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each says another thing of the factor"
+    )]
     pub async fn enrol_totp(
         &self,
         account: &AccountId,
@@ -408,7 +413,10 @@ impl Store {
         };
         let accounts: Result<u64, rusqlite::Error> = count(people::COUNT_ACCOUNTS);
         let audit_rows: Result<u64, rusqlite::Error> = count(audit::ROWS);
-        let unreadable = accounts.as_ref().err().or(audit_rows.as_ref().err());
+        let unreadable = accounts
+            .as_ref()
+            .err()
+            .or_else(|| audit_rows.as_ref().err());
         Health {
             writable: pulse.writable() && self.running() && unreadable.is_none(),
             last_error: unreadable
@@ -469,17 +477,6 @@ impl Store {
     fn state_digest(&self, state: &[u8]) -> [u8; 32] {
         self.inner.digest.digest(&[b"state", state])
     }
-}
-
-/// Runs what takes long on a thread that may wait.
-async fn blocking<T, R>(run: R) -> Result<T, Error>
-where
-    T: Send + 'static,
-    R: FnOnce() -> Result<T, Error> + Send + 'static,
-{
-    tokio::task::spawn_blocking(run)
-        .await
-        .unwrap_or(Err(Error::Busy))
 }
 
 /// Puts a backup in the place of the database of a store that is not running. Blocking.

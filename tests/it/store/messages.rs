@@ -65,7 +65,7 @@ async fn messages_for_one_account_are_limited_by_hour_and_day() {
     let shop = shop();
     let hanako = account("hanako");
     let mut sent = Vec::new();
-    for hour in 0..4 {
+    for _ in 0..4 {
         let mut this = 0;
         for _ in 0..5 {
             this +=
@@ -73,7 +73,6 @@ async fn messages_for_one_account_are_limited_by_hour_and_day() {
         }
         sent.push(this);
         shop.clock.shift_by(HOUR + 1000);
-        let _ = hour;
     }
     assert_eq!(
         sent,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sekisho::factor::Totp;
-use sekisho::store::Proof;
+use sekisho::store::{CodeJudged, Proof};
 use tokio::task::JoinSet;
 
 use super::{ALL, accept, account, shop};
@@ -60,7 +60,8 @@ async fn writer_cost_of_accepted_codes() {
                 store.use_code(&id, &code, ALL, decision).await.unwrap()
             });
             if logins.len() > 512 {
-                logins.join_next().await.unwrap().unwrap();
+                let judged = logins.join_next().await.unwrap().unwrap();
+                assert!(matches!(judged, CodeJudged::Accepted { .. }));
             }
         }
         logins.join_all().await;
