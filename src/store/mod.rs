@@ -39,9 +39,6 @@ pub use words::{
     KnownAccount, PasswordStanding, Proof, Recorded, SentCode, Standing, Told, Wanted,
 };
 
-/// The most accounts of one list; the caller asks again after the last.
-const LIST: u32 = 10_000;
-
 /// The store. Cheap to clone; the last one dropped closes it.
 #[derive(Clone)]
 pub struct Store {
@@ -332,10 +329,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<KnownAccount>, Error> {
         let now = self.inner.clock.now();
-        self.read(move |reader| {
-            people::accounts(reader, now, &after.unwrap_or_default(), limit.min(LIST))
-        })
-        .await
+        self.read(move |reader| people::accounts(reader, now, &after.unwrap_or_default(), limit))
+            .await
     }
 
     /// Factors of an account, unproven ones too, and its lock-out.
@@ -418,7 +413,7 @@ impl Store {
             .err()
             .or_else(|| audit_rows.as_ref().err());
         Health {
-            writable: pulse.writable() && self.running() && unreadable.is_none(),
+            writable: self.writable() && unreadable.is_none(),
             last_error: unreadable
                 .map(ToString::to_string)
                 .or_else(|| pulse.last_error()),
@@ -447,6 +442,12 @@ impl Store {
     /// When it cannot be written.
     pub async fn flush(&self) -> Result<(), Error> {
         self.write(|_| Ok(())).await
+    }
+
+    /// Whether the last write succeeded; costs nothing, unlike [`Store::health`].
+    #[must_use]
+    pub fn writable(&self) -> bool {
+        self.inner.writer.pulse.writable() && self.running()
     }
 
     /// Whether the writer still works; if not, the daemon has to be started anew.

@@ -331,7 +331,8 @@ impl Desk {
         let shortened = connection
             .busy_timeout(LOG_PATIENCE)
             .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
-        if let Err(error) = shortened.and_then(|()| connection.busy_timeout(database::PATIENCE)) {
+        let patient = connection.busy_timeout(database::PATIENCE);
+        if let Err(error) = shortened.and(patient) {
             log::warn!("the store's log cannot be shortened: {error}");
         }
     }

@@ -201,6 +201,41 @@ async fn damaged_pages_are_not_read_over() {
     assert!(matches!(judged, CodeJudged::Accepted { .. }));
 }
 
+/// Somebody reads for long, so that the log cannot be moved into the database; afterwards it is cut.
+#[tokio::test]
+async fn log_is_cut_when_its_last_reader_has_gone() {
+    let shop = shop();
+    let log = shop.folder.path().join("sekisho.db-wal");
+    let long = || fs::metadata(&log).unwrap().len() > 16 << 20;
+    let reader = rusqlite::Connection::open(shop.folder.path().join("sekisho.db")).unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM account")
+        .unwrap();
+    for session in 0..40 {
+        let record = sekisho::store::AccountingRecord {
+            at: shop.clock.now(),
+            client: sekisho::account::ClientName::new("vpn"),
+            nas: "192.0.2.10".parse().unwrap(),
+            session: session.to_string(),
+            status: 1,
+            name: "hanako".into(),
+            station: super::station(),
+            details: serde_json::json!({ "padding": "x".repeat(1 << 20) }),
+        };
+        let recorded = shop.store.record_accounting(record).await.unwrap();
+        assert_eq!(recorded, sekisho::store::Recorded::New);
+    }
+    assert!(long());
+    drop(reader);
+    for _ in 0..130 {
+        shop.store
+            .record(Arc::new(accept(&account("taro"))))
+            .await
+            .unwrap();
+    }
+    assert!(!long());
+}
+
 fn root_page(database: &std::path::Path, table: &str) -> usize {
     let connection = rusqlite::Connection::open(database).unwrap();
     let page: i64 = connection
