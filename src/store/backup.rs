@@ -55,19 +55,13 @@ fn copy(database: &Path, to: &Path) -> Result<(), Error> {
     File::open(to)
         .and_then(|file| file.sync_all())
         .map_err(at(to))?;
-    sync_folder(parent(to))
+    sync_folder(database::folder_of(to))
 }
 
 /// Makes it one file, without a log beside it.
 fn settle(copy: &Connection) -> Result<(), Error> {
     copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
     Ok(())
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
 }
 
 /// See [`super::restore`].

@@ -103,7 +103,7 @@ pub(super) fn rotate(writing: &mut Writing, key_file: &Path) -> Result<(), Error
     };
     let waiting = waiting(key_file);
     write_key(&waiting, &master)?;
-    sync_folder(folder(key_file))?;
+    sync_folder(database::folder_of(key_file))?;
     if let Err(error) = reseal(writing, &new, &master) {
         // Whether a commit that failed half way is on the disk is only known by looking.
         match Keys::load(&writing.connection, &master) {
@@ -117,7 +117,7 @@ pub(super) fn rotate(writing: &mut Writing, key_file: &Path) -> Result<(), Error
     }
     writing.data = new.data;
     fs::rename(&waiting, key_file).map_err(at(key_file))?;
-    sync_folder(folder(key_file))
+    sync_folder(database::folder_of(key_file))
 }
 
 fn reseal(writing: &mut Writing, new: &Keys, master: &Key) -> Result<(), Error> {
@@ -158,7 +158,7 @@ pub(super) fn find(settings: &Settings) -> Result<(Key, bool), Error> {
         let key = Key::random();
         write_key(&waiting, &key)?;
         fs::rename(&waiting, file).map_err(at(file))?;
-        sync_folder(folder(file))?;
+        sync_folder(database::folder_of(file))?;
         return Ok((key, true));
     }
     let key = read_key(file)?;
@@ -187,7 +187,7 @@ fn finish_rotation(settings: &Settings, old: Key) -> Result<Key, Error> {
         && opens(new)?
     {
         fs::rename(&waiting, file).map_err(at(file))?;
-        sync_folder(folder(file))?;
+        sync_folder(database::folder_of(file))?;
         return Ok(new.clone());
     }
     // Written but not used, or not even whole. It stays if the old one does not open the database either.
@@ -199,12 +199,6 @@ fn finish_rotation(settings: &Settings, old: Key) -> Result<Key, Error> {
 
 fn waiting(file: &Path) -> PathBuf {
     database::beside(file, ".new")
-}
-
-fn folder(file: &Path) -> &Path {
-    file.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
 }
 
 fn exists(file: &Path) -> Result<bool, Error> {

@@ -29,7 +29,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::factor::Totp;
 use crate::secret::Key;
 use codes::Kinds;
-use database::Readers;
+use database::{Readers, blocking};
 use keys::Keys;
 use writer::{Writer, Writing};
 
@@ -38,9 +38,6 @@ pub use words::{
     AccountingRecord, Challenge, ChallengeFacts, CodeIssued, CodeJudged, Enrolled, Failure, Health,
     KnownAccount, PasswordStanding, Proof, Recorded, SentCode, Standing, Told, Wanted,
 };
-
-/// The most accounts of one list; the caller asks again after the last.
-const LIST: u32 = 10_000;
 
 /// The store. Cheap to clone; the last one dropped closes it.
 #[derive(Clone)]
@@ -149,7 +146,8 @@ impl Store {
     /// Judges a typed code (in the form of `factor::typed_code`) against every proven factor and the open sent code, counting
     /// first: TOTP steps only go forward, recovery and sent codes are taken, wrong codes counted, lock-outs set. If
     /// it is accepted, the decision (an Accept; its `factor` is filled in) is recorded in the same commit; otherwise the
-    /// caller records its own. `only` restricts the kinds of factors that may be used.
+    /// caller records its own. `only` names the kinds of factors that may be used. A wrong code typed again within
+    /// [`Limits::code_lock`] is neither counted nor judged again.
     ///
     /// # Errors
     ///
@@ -256,6 +254,10 @@ impl Store {
     /// # Errors
     ///
     /// When it cannot be written.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each says another thing of the factor"
+    )]
     pub async fn enrol_totp(
         &self,
         account: &AccountId,
@@ -327,10 +329,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<KnownAccount>, Error> {
         let now = self.inner.clock.now();
-        self.read(move |reader| {
-            people::accounts(reader, now, &after.unwrap_or_default(), limit.min(LIST))
-        })
-        .await
+        self.read(move |reader| people::accounts(reader, now, &after.unwrap_or_default(), limit))
+            .await
     }
 
     /// Factors of an account, unproven ones too, and its lock-out.
@@ -408,9 +408,12 @@ impl Store {
         };
         let accounts: Result<u64, rusqlite::Error> = count(people::COUNT_ACCOUNTS);
         let audit_rows: Result<u64, rusqlite::Error> = count(audit::ROWS);
-        let unreadable = accounts.as_ref().err().or(audit_rows.as_ref().err());
+        let unreadable = accounts
+            .as_ref()
+            .err()
+            .or_else(|| audit_rows.as_ref().err());
         Health {
-            writable: pulse.writable() && self.running() && unreadable.is_none(),
+            writable: self.writable() && unreadable.is_none(),
             last_error: unreadable
                 .map(ToString::to_string)
                 .or_else(|| pulse.last_error()),
@@ -441,6 +444,12 @@ impl Store {
         self.write(|_| Ok(())).await
     }
 
+    /// Whether the last write succeeded; costs nothing, unlike [`Store::health`].
+    #[must_use]
+    pub fn writable(&self) -> bool {
+        self.inner.writer.pulse.writable() && self.running()
+    }
+
     /// Whether the writer still works; if not, the daemon has to be started anew.
     #[must_use]
     pub fn running(&self) -> bool {
@@ -469,17 +478,6 @@ impl Store {
     fn state_digest(&self, state: &[u8]) -> [u8; 32] {
         self.inner.digest.digest(&[b"state", state])
     }
-}
-
-/// Runs what takes long on a thread that may wait.
-async fn blocking<T, R>(run: R) -> Result<T, Error>
-where
-    T: Send + 'static,
-    R: FnOnce() -> Result<T, Error> + Send + 'static,
-{
-    tokio::task::spawn_blocking(run)
-        .await
-        .unwrap_or(Err(Error::Busy))
 }
 
 /// Puts a backup in the place of the database of a store that is not running. Blocking.

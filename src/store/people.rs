@@ -21,6 +21,8 @@ const STATIONS: u32 = 32;
 const STATION_FRESH: Duration = Duration::from_secs(24 * 3600);
 /// Open challenges of one account: more than a person has windows; the oldest goes.
 const CHALLENGES: u32 = 8;
+/// The most accounts of one list; the caller asks again after the last.
+const LIST: u32 = 10_000;
 /// Characters of a label or name that are kept.
 const LABEL: usize = 128;
 
@@ -170,7 +172,7 @@ pub(super) fn accounts(
     limit: u32,
 ) -> Result<Vec<KnownAccount>, Error> {
     let mut statement = reader.prepare_cached(ACCOUNTS)?;
-    let mut rows = statement.query(params![after, now.millis(), limit])?;
+    let mut rows = statement.query(params![after, now.millis(), limit.min(LIST)])?;
     let mut accounts = Vec::new();
     while let Some(row) = rows.next()? {
         accounts.push(known_account(reader, now, row)?);

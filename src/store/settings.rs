@@ -14,7 +14,7 @@ pub struct Settings {
     pub key_file: PathBuf,
     /// How long the audit trail is kept.
     pub audit_keep: Duration,
-    /// The most rows of the audit trail; the oldest go first.
+    /// The most rows of each part of the audit trail (decisions, failures, operators' acts, accounting); the oldest go first.
     pub audit_rows: u64,
     /// Limits on codes and messages.
     pub limits: Limits,

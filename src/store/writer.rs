@@ -23,7 +23,7 @@ const QUEUE: usize = 8192;
 const BATCH: usize = 256;
 /// A log longer than this is moved into the database even if that means waiting for readers: four
 /// times the size at which it is moved in passing.
-const LONG_LOG: u64 = 128 << 20;
+const LONG_LOG: u64 = 32 << 20;
 /// How long the writer waits for readers then; logins wait with it.
 const LOG_PATIENCE: Duration = Duration::from_millis(50);
 /// Commits between two looks at the log's length.
@@ -331,8 +331,80 @@ impl Desk {
         let shortened = connection
             .busy_timeout(LOG_PATIENCE)
             .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
-        if let Err(error) = shortened.and_then(|()| connection.busy_timeout(database::PATIENCE)) {
+        let patient = connection.busy_timeout(database::PATIENCE);
+        if let Err(error) = shortened.and(patient) {
             log::warn!("the store's log cannot be shortened: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::clock::Clock;
+    use crate::store::{Error, Limits, Settings, Store, master_key};
+
+    fn settings(folder: &std::path::Path) -> Settings {
+        Settings {
+            folder: folder.to_owned(),
+            key_file: folder.join("master.key"),
+            audit_keep: Duration::from_secs(60),
+            audit_rows: 10,
+            limits: Limits {
+                wrong_codes: 5,
+                code_lock: Duration::from_secs(60),
+                messages_per_number: 1,
+                messages_per_account: 1,
+                messages_per_account_day: 1,
+                messages_total_day: 1,
+                code_life: Duration::from_secs(60),
+                code_tries: 3,
+                number_age: Duration::from_secs(60),
+                password_window: Duration::from_secs(60),
+                station_known: Duration::from_secs(60),
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn panic_of_the_writer_is_heard() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path());
+        let (master, _) = master_key(&settings).unwrap();
+        let store = Store::open(&settings, &master, Clock::system()).unwrap();
+        store.flush().await.unwrap();
+        assert!(store.running());
+        let panicked: Result<(), Error> = store.write(|_| panic!("on purpose")).await;
+        assert!(matches!(panicked, Err(Error::Busy)));
+        assert!(matches!(store.flush().await, Err(Error::Busy)));
+        let health = store.health();
+        assert!(!health.writable && !store.running());
+        assert!(health.last_error.unwrap().contains("panicked"));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn full_queue_refuses_instead_of_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path());
+        let (master, _) = master_key(&settings).unwrap();
+        let store = Store::open(&settings, &master, Clock::system()).unwrap();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Arc::new(std::sync::Mutex::new(gate));
+        let held = store.inner.writer.tell(move |_| {
+            let _opened = gate.lock().unwrap().recv();
+            Ok(())
+        });
+        assert!(held);
+        let taken = (0..2 * super::QUEUE)
+            .filter(|_| store.inner.writer.tell(|_| Ok(())))
+            .count();
+        assert!((super::QUEUE..=super::QUEUE + super::BATCH).contains(&taken));
+        assert!(matches!(store.flush().await, Err(Error::Busy)));
+        open.send(()).unwrap();
+        while store.flush().await.is_err() {
+            tokio::task::yield_now().await;
         }
     }
 }

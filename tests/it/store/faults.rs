@@ -1,0 +1,249 @@
+//! The disk is full, read-only or damaged: nothing is accepted, the right thing is said, and it works again when it can.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use sekisho::clock::Clock;
+use sekisho::store::{CodeJudged, Error, Store, Wanted};
+
+use super::{ALL, accept, account, open, settings, shop};
+
+/// A file system of its own that can be filled, made read-only, and goes away with the test.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn mounted(size: &str) -> Self {
+        let disk = Self(tempfile::tempdir().unwrap());
+        disk.mount(&format!("size={size}"));
+        disk
+    }
+
+    fn mount(&self, options: &str) {
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(self.0.path())
+            .status()
+            .unwrap();
+        assert!(
+            status.success(),
+            "this test mounts a tmpfs and must run as root"
+        );
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.0.path())
+            .status();
+        assert!(unmounted.is_ok_and(|status| status.success()));
+    }
+}
+
+async fn fill(store: &Store) -> Error {
+    for _ in 0..100_000 {
+        if let Err(error) = store.record(Arc::new(accept(&account("taro")))).await {
+            return error;
+        }
+    }
+    panic!("the disk never became full");
+}
+
+#[tokio::test]
+async fn full_disk_accepts_nothing_and_recovers_when_there_is_room() {
+    let disk = Disk::mounted("1m");
+    let ballast = disk.path("ballast");
+    fs::write(&ballast, vec![0; 300 << 10]).unwrap();
+    let clock = Clock::shifted(0);
+    let mut settings = settings(&disk.path("store"));
+    settings.key_file = disk.path("store/master.key");
+    fs::create_dir(&settings.folder).unwrap();
+    let (store, master) = open(&settings, &clock).unwrap();
+    let hanako = account("hanako");
+    let totp = sekisho::factor::Totp::random();
+    let proof = sekisho::store::Proof::Waived;
+    store
+        .enrol_totp(&hanako, "campus/hanako", "", totp.clone(), proof)
+        .await
+        .unwrap();
+
+    assert!(matches!(fill(&store).await, Error::Unwritable(_)));
+    let health = store.health();
+    assert!(!health.writable);
+    assert!(health.last_error.unwrap().contains("cannot be written"));
+    let code = totp.code_at(clock.now());
+    for _ in 0..10 {
+        let refused = store.use_code(&hanako, &code, ALL, accept(&hanako)).await;
+        assert!(matches!(refused, Err(Error::Unwritable(_))), "{refused:?}");
+    }
+    assert_eq!(
+        store
+            .standing(&hanako, &super::station())
+            .unwrap()
+            .factors
+            .len(),
+        1,
+        "it can still be read"
+    );
+
+    fs::remove_file(&ballast).unwrap();
+    let judged = store
+        .use_code(&hanako, &code, ALL, accept(&hanako))
+        .await
+        .unwrap();
+    assert!(
+        matches!(judged, CodeJudged::Accepted { .. }),
+        "what failed was not used: {judged:?}"
+    );
+    assert!(store.health().writable);
+    let told = store
+        .story(Wanted::Account(hanako.clone()), 100)
+        .await
+        .unwrap();
+    assert_eq!(told.len(), 1, "only what was answered is told");
+    drop(store);
+    let store = Store::open(&settings, &master, clock).unwrap();
+    assert_eq!(
+        store
+            .story(Wanted::Account(hanako), 100)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn read_only_disk_is_refused_at_the_start() {
+    let disk = Disk::mounted("2m");
+    let settings = settings(&disk.path("store"));
+    fs::create_dir(&settings.folder).unwrap();
+    let (store, master) = open(&settings, &Clock::system()).unwrap();
+    drop(store);
+    disk.mount("remount,ro");
+    let refused = Store::open(&settings, &master, Clock::system());
+    assert!(
+        matches!(refused, Err(Error::File { .. } | Error::Unwritable(_))),
+        "{:?}",
+        refused.err()
+    );
+    disk.mount("remount,rw");
+    assert!(Store::open(&settings, &master, Clock::system()).is_ok());
+}
+
+#[tokio::test]
+async fn damaged_pages_are_not_read_over() {
+    let shop = shop();
+    let hanako = account("hanako");
+    let (_, totp) = shop.enrolled(&hanako).await;
+    let super::Shop {
+        store,
+        clock,
+        master,
+        settings,
+        folder,
+    } = shop;
+    drop(store);
+    let database = folder.path().join("sekisho.db");
+    let whole = fs::read(&database).unwrap();
+    // Every page but the first, in which the schema begins: any of them may be read first.
+    let mut damaged = whole.clone();
+    damaged[4096..].fill(0xa5);
+    fs::write(&database, &damaged).unwrap();
+    match Store::open(&settings, &master, clock.clone()) {
+        Err(Error::Corrupt(_)) => {}
+        Err(other) => panic!("{other:?}"),
+        Ok(store) => {
+            let code = totp.code_at(clock.now());
+            let judged = store.use_code(&hanako, &code, ALL, accept(&hanako)).await;
+            assert!(matches!(judged, Err(Error::Corrupt(_))), "{judged:?}");
+        }
+    }
+    // One table only: the schema and the keys are whole, the factors are not.
+    fs::write(&database, &whole).unwrap();
+    let page = root_page(&database, "factor");
+    let mut damaged = whole.clone();
+    damaged[(page - 1) * 4096..page * 4096].fill(0xa5);
+    fs::write(&database, &damaged).unwrap();
+    let store = Store::open(&settings, &master, clock.clone()).unwrap();
+    let code = totp.code_at(clock.now());
+    let judged = store.use_code(&hanako, &code, ALL, accept(&hanako)).await;
+    assert!(matches!(judged, Err(Error::Corrupt(_))), "{judged:?}");
+    assert!(matches!(
+        store.standing(&hanako, &super::station()),
+        Err(Error::Corrupt(_))
+    ));
+    assert!(store.health().last_error.unwrap().contains("damaged"));
+    store
+        .record(Arc::new(accept(&account("taro"))))
+        .await
+        .unwrap();
+    drop(store);
+
+    fs::write(&database, b"this is no database, it only has its name").unwrap();
+    assert!(matches!(
+        Store::open(&settings, &master, clock.clone()),
+        Err(Error::Corrupt(_))
+    ));
+    fs::write(&database, &whole).unwrap();
+    let store = Store::open(&settings, &master, clock.clone()).unwrap();
+    let judged = store
+        .use_code(&hanako, &code, ALL, accept(&hanako))
+        .await
+        .unwrap();
+    assert!(matches!(judged, CodeJudged::Accepted { .. }));
+}
+
+/// Somebody reads for long, so that the log cannot be moved into the database; afterwards it is cut.
+#[tokio::test]
+async fn log_is_cut_when_its_last_reader_has_gone() {
+    let shop = shop();
+    let log = shop.folder.path().join("sekisho.db-wal");
+    let long = || fs::metadata(&log).unwrap().len() > 16 << 20;
+    let reader = rusqlite::Connection::open(shop.folder.path().join("sekisho.db")).unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM account")
+        .unwrap();
+    for session in 0..40 {
+        let record = sekisho::store::AccountingRecord {
+            at: shop.clock.now(),
+            client: sekisho::account::ClientName::new("vpn"),
+            nas: "192.0.2.10".parse().unwrap(),
+            session: session.to_string(),
+            status: 1,
+            name: "hanako".into(),
+            station: super::station(),
+            details: serde_json::json!({ "padding": "x".repeat(1 << 20) }),
+        };
+        let recorded = shop.store.record_accounting(record).await.unwrap();
+        assert_eq!(recorded, sekisho::store::Recorded::New);
+    }
+    assert!(long());
+    drop(reader);
+    for _ in 0..130 {
+        shop.store
+            .record(Arc::new(accept(&account("taro"))))
+            .await
+            .unwrap();
+    }
+    assert!(!long());
+}
+
+fn root_page(database: &std::path::Path, table: &str) -> usize {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let page: i64 = connection
+        .query_row(
+            "SELECT rootpage FROM sqlite_schema WHERE name = ?1",
+            [table],
+            |row| row.get(0),
+        )
+        .unwrap();
+    usize::try_from(page).unwrap()
+}
