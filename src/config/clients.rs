@@ -89,7 +89,7 @@ pub(super) fn server(root: &Table<'_>, clients: Vec<Client>) -> server::Settings
     let table = root.table("radius");
     let mut known = Vec::new();
     let listen = sockets(&table, "listen", LISTEN, &mut known);
-    if listen.is_empty() {
+    if table.is_empty_list("listen") {
         table.report.fault(
             table.at("listen"),
             "`listen` is an empty list: no login could arrive.",
@@ -248,7 +248,7 @@ fn addresses(table: &Table<'_>, known: &mut Vec<(IpNet, Place)>) -> Vec<IpNet> {
         table.missing("address", "\"192.0.2.10\"");
         return Vec::new();
     };
-    if texts.is_empty() {
+    if table.is_empty_list("address") {
         table.report.fault(
             table.at("address"),
             "`address` is an empty list.",

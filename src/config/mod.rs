@@ -78,7 +78,7 @@ pub fn read(file: &Path) -> Result<Settings, Vec<Fault>> {
     let mut files = vec![file.to_owned()];
     match drop_ins(file) {
         Ok(found) => files.extend(found),
-        Err((path, why)) => faults.push(whole_file(&path, why)),
+        Err((path, why)) => faults.push(whole_file(&path, &why)),
     }
     for path in files {
         match source(&path) {
@@ -193,7 +193,7 @@ fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, (PathBuf, String)> {
 
 fn source(path: &Path) -> Result<Source, Fault> {
     let (octets, readers) =
-        secrets::read_file(path, FILE_OCTETS).map_err(|why| whole_file(path, why))?;
+        secrets::read_file(path, FILE_OCTETS).map_err(|why| whole_file(path, &why))?;
     match String::from_utf8(octets) {
         Ok(text) => Ok(Source {
             path: path.to_owned(),
@@ -213,13 +213,13 @@ fn source(path: &Path) -> Result<Source, Fault> {
                 column: 1,
                 what: "The line is not UTF-8.".to_owned(),
                 mend: "Save the file as UTF-8.".to_owned(),
-                ..whole_file(path, String::new())
+                ..whole_file(path, "")
             })
         }
     }
 }
 
-fn whole_file(path: &Path, why: String) -> Fault {
+fn whole_file(path: &Path, why: &str) -> Fault {
     Fault {
         file: path.to_owned(),
         line: 0,

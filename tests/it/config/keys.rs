@@ -118,8 +118,8 @@ fn the_shipped_file_has_every_key() {
 
 #[test]
 fn the_shipped_file_shows_defaults() {
-    // What is an example there although it has a default: code shows both ways.
-    let examples = [("client.NAME", "code")];
+    // What is an example there although it has a default: both ways of a code, a gateway's commonest.
+    let examples = [("client.NAME", "code"), ("sms", "auth")];
     let shipped = shipped();
     for key in keys() {
         let shown: Vec<_> = shipped
