@@ -82,7 +82,7 @@ pub struct Answer {
 }
 
 /// What would happen to a login, without doing it: `sekisho explain`.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Explanation {
     /// The account, if the directory has exactly one.
     pub account: Option<String>,
@@ -125,6 +125,12 @@ impl Access {
     /// Takes new settings whole, and what they need, after a reload.
     pub fn reload(&self, settings: Settings, directories: Vec<Directory>, channels: Channels) {
         todo!()
+    }
+
+    /// The settings that hold now.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
     }
 
     /// Decides one attempt. Never fails: what cannot be decided is [`Verdict::Undecided`].

@@ -1,10 +1,14 @@
 //! Wires the rooms, starts, reloads, drains, stops.
 
+mod offline;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::clock::Clock;
 use crate::config;
+
+pub use offline::{Probed, probe, restore};
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]

@@ -72,7 +72,7 @@ pub enum Discard {
 }
 
 /// What was seen of a NAS.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Seen {
     /// Its client.
     pub client: String,

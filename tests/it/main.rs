@@ -4,6 +4,7 @@ mod access;
 mod channel;
 mod cli;
 mod config;
+mod demo;
 mod directory;
 mod login;
 mod plan;
