@@ -396,6 +396,9 @@ impl Bridge {
                     Ok(drained) => more = !drained,
                     Err(error) => return Poll::Ready(error.into()),
                 }
+                if !self.outgoing.waiting().is_empty() && self.was_closed_idle() {
+                    return Poll::Ready(Ended::Closed);
+                }
             }
             while !self.outgoing.waiting().is_empty() {
                 let stream = Pin::new(&mut self.stream);
@@ -414,6 +417,21 @@ impl Bridge {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Asks the kernel whether an idle bind connection is over, before the runtime has noticed: a
+    /// bind that was sent cannot be sent again. A server has nothing to say there unasked; only
+    /// before the first request may TLS have something to read.
+    fn was_closed_idle(&self) -> bool {
+        if self.inspector.purpose != Purpose::Binds || self.line.sent() == 0 {
+            return false;
+        }
+        let tcp = match &self.stream {
+            Either::Left(tcp) => tcp,
+            Either::Right(tls) => tls.get_ref().0,
+        };
+        let peeked = socket2::SockRef::from(tcp).peek(&mut [std::mem::MaybeUninit::uninit()]);
+        !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Reads from `ldap3`; whether nothing is left there.

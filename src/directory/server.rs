@@ -150,10 +150,62 @@ impl Slot {
 /// The circuit breaker and what is told of it.
 #[derive(Debug)]
 struct Breaker {
-    failures: u32,
+    /// Failures in a row, of each kind: a server that still answers searches may have stopped to
+    /// answer binds.
+    search_failures: u32,
+    bind_failures: u32,
     open: bool,
     pause: Duration,
     last_error: Option<String>,
+}
+
+impl Breaker {
+    const CLOSED: Self = Self {
+        search_failures: 0,
+        bind_failures: 0,
+        open: false,
+        pause: FIRST_PAUSE,
+        last_error: None,
+    };
+
+    fn failures(&mut self, kind: Kind) -> &mut u32 {
+        match kind {
+            Kind::Search => &mut self.search_failures,
+            Kind::Bind => &mut self.bind_failures,
+        }
+    }
+
+    fn succeeded(&mut self, kind: Kind) {
+        *self.failures(kind) = 0;
+        if self.search_failures == 0 && self.bind_failures == 0 {
+            self.pause = FIRST_PAUSE;
+        }
+    }
+
+    /// Whether this failure is the one that opens it.
+    fn failed(&mut self, kind: Kind) -> bool {
+        let failures = self.failures(kind);
+        *failures = failures.saturating_add(1);
+        let opens = *failures >= FAILURES_TO_OPEN && !self.open;
+        self.open |= opens;
+        opens
+    }
+
+    /// Lets logins through again; the first that fails opens it once more.
+    fn half_open(&mut self) {
+        if self.open {
+            self.search_failures = FAILURES_TO_OPEN - 1;
+            self.bind_failures = FAILURES_TO_OPEN - 1;
+        }
+        self.open = false;
+        self.last_error = None;
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Search,
+    Bind,
 }
 
 /// What every connection is made with.
@@ -188,12 +240,7 @@ impl Host {
             searches: Semaphore::new(slots.saturating_mul(SEARCHES_IN_FLIGHT)),
             idle: Mutex::default(),
             binds: Semaphore::new(binds),
-            breaker: Mutex::new(Breaker {
-                failures: 0,
-                open: false,
-                pause: FIRST_PAUSE,
-                last_error: None,
-            }),
+            breaker: Mutex::new(Breaker::CLOSED),
             around,
         }
     }
@@ -218,7 +265,7 @@ impl Host {
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let result = self.search_or_retry(query, deadline).await;
-        self.judge(result.as_ref().err());
+        self.judge(Kind::Search, result.as_ref().err());
         result
     }
 
@@ -291,9 +338,9 @@ impl Host {
     ) -> Result<LdapResult, Failure> {
         let result = self.bind_or_retry(dn, password, deadline).await;
         match &result {
-            Ok(answer) if refusal::decides(answer) => self.judge(None),
-            Ok(answer) => self.judge(Some(&Failure::undecided(answer.clone()))),
-            Err(failure) => self.judge(Some(failure)),
+            Ok(answer) if refusal::decides(answer) => self.judge(Kind::Bind, None),
+            Ok(answer) => self.judge(Kind::Bind, Some(&Failure::undecided(answer.clone()))),
+            Err(failure) => self.judge(Kind::Bind, Some(failure)),
         }
         result
     }
@@ -437,9 +484,7 @@ impl Host {
                 if breaker.open {
                     log::info!("directory server {}: asked again", self.server);
                 }
-                breaker.open = false;
-                breaker.failures = 0;
-                breaker.last_error = None;
+                breaker.half_open();
             }
             Err(failure) => breaker.last_error = Some(failure.to_string()),
         }
@@ -447,21 +492,15 @@ impl Host {
     }
 
     /// Counts a failure or forgets the ones before.
-    fn judge(self: &Arc<Self>, failure: Option<&Failure>) {
+    fn judge(self: &Arc<Self>, kind: Kind, failure: Option<&Failure>) {
         let mut breaker = self.breaker();
         let Some(failure) = failure else {
-            breaker.failures = 0;
-            breaker.pause = FIRST_PAUSE;
+            breaker.succeeded(kind);
             return;
         };
         breaker.last_error = Some(failure.to_string());
         // Too many callers at once say nothing about the server.
-        if matches!(failure, Failure::Crowded) {
-            return;
-        }
-        breaker.failures = breaker.failures.saturating_add(1);
-        if breaker.failures >= FAILURES_TO_OPEN && !breaker.open {
-            breaker.open = true;
+        if !matches!(failure, Failure::Crowded) && breaker.failed(kind) {
             log::warn!(
                 "directory server {}: not asked for now: {failure}",
                 self.server
