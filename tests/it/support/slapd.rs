@@ -118,17 +118,12 @@ impl Slapd {
         format!("ldap://127.0.0.1:{}", self.port)
     }
 
-    /// `ldaps://localhost:PORT`; the certificate is for that name.
-    pub(crate) fn tls_url(&self) -> String {
-        format!("ldaps://localhost:{}", self.tls_port)
-    }
-
     /// The port in the clear; StartTLS is offered there.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// The port with TLS.
+    /// The port with TLS; the certificate is for `localhost` and 127.0.0.1.
     pub(crate) fn tls_port(&self) -> u16 {
         self.tls_port
     }
