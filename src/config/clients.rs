@@ -96,6 +96,15 @@ pub(super) fn server(root: &Table<'_>, clients: Vec<Client>) -> server::Settings
             format!("Write [\"{LISTEN}\"]."),
         );
     }
+    let in_work = table.number("in-work", IN_WORK);
+    let in_work_per_client = table.number("in-work-per-client", IN_WORK_PER_CLIENT);
+    if table.has("in-work-per-client") && in_work_per_client > in_work {
+        table.report.fault(
+            table.at("in-work-per-client"),
+            "`in-work-per-client` is more than `in-work`.",
+            "Make it at most as much.",
+        );
+    }
     let settings = server::Settings {
         listen,
         accounting: sockets(&table, "accounting", ACCOUNTING, &mut known),
@@ -103,19 +112,12 @@ pub(super) fn server(root: &Table<'_>, clients: Vec<Client>) -> server::Settings
         replies: BTreeMap::new(),
         reject_floor: table.duration("reject-floor", REJECT_FLOOR),
         reply_keep: table.duration("reply-keep", REPLY_KEEP),
-        in_work: table.number("in-work", IN_WORK),
-        in_work_per_client: table.number("in-work-per-client", IN_WORK_PER_CLIENT),
+        in_work,
+        in_work_per_client: in_work_per_client.min(in_work),
         receive_buffer: table.size("receive-buffer", RECEIVE_BUFFER),
         status_per_second: table.number("status-per-second", STATUS_PER_SECOND),
         status_silent_when_down: table.flag("status-silent-when-down", false),
     };
-    if table.has("in-work-per-client") && settings.in_work_per_client > settings.in_work {
-        table.report.fault(
-            table.at("in-work-per-client"),
-            "`in-work-per-client` is more than `in-work`.",
-            "Make it at most as much.",
-        );
-    }
     table.finish();
     settings
 }

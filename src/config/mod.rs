@@ -152,6 +152,7 @@ fn assemble(root: &Table<'_>) -> Settings {
     access.replies = replies.rules;
     let (limits, passwords) = general::limits(root);
     access.passwords = passwords;
+    judge_groups(root, &directories.settings, &access);
     let channel = gateways::read(root, &server.clients);
     Settings {
         server,
@@ -162,6 +163,24 @@ fn assemble(root: &Table<'_>) -> Settings {
         telemetry: general::telemetry(root),
         control: general::control(root),
         warnings: Vec::new(),
+    }
+}
+
+/// Warns of groups that somebody's directory is told not to look up: nobody there would be a member.
+fn judge_groups(root: &Table<'_>, directories: &[directory::Settings], access: &access::Settings) {
+    let is_named = !access.always_ask.is_empty()
+        || access.rules.iter().any(|rule| rule.group.is_some())
+        || access.replies.iter().any(|reply| reply.group.is_some());
+    let blind = |directory: &&directory::Settings| directory.groups == directory::Groups::None;
+    if is_named && let Some(directory) = directories.iter().find(blind) {
+        root.report.warn(
+            None,
+            format!(
+                "Groups are named, but directory {:?} has groups = \"none\": nobody of it is a member.",
+                &*directory.name
+            ),
+            "Let its groups be looked up.",
+        );
     }
 }
 

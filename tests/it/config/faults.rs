@@ -339,6 +339,10 @@ fn no_fault_shows_a_secret() {
 /// What is added to a sound file, and a part of the warning.
 const DOUBTFUL: &[(&str, &str)] = &[
     (
+        "[directory.b]\nservers = 'ldaps://b'\nbase = 'dc=b'\ngroups = 'none'\n[login]\nalways-ask = 'cn=staff,dc=b'",
+        "nobody of it is a member",
+    ),
+    (
         "[[rule]]\nclient = 'vpn'\nthen = 'ask'",
         "The last rule has a condition",
     ),

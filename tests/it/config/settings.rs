@@ -53,6 +53,12 @@ fn the_least_file_is_safe() {
 }
 
 #[test]
+fn a_client_has_no_more_room_than_the_house() {
+    let server = settings("[radius]\nin-work = 100\n").server;
+    assert_eq!((server.in_work, server.in_work_per_client), (100, 100));
+}
+
+#[test]
 fn signing_follows_two_words() {
     let signing = |added: &str| {
         parse_text(&SOUND.replace("station =", &format!("{added}\nstation =")))
