@@ -89,11 +89,20 @@ pub(super) fn server(root: &Table<'_>, clients: Vec<Client>) -> server::Settings
     let table = root.table("radius");
     let mut known = Vec::new();
     let listen = sockets(&table, "listen", LISTEN, &mut known);
-    if listen.is_empty() {
+    if table.is_empty_list("listen") {
         table.report.fault(
             table.at("listen"),
             "`listen` is an empty list: no login could arrive.",
             format!("Write [\"{LISTEN}\"]."),
+        );
+    }
+    let in_work = table.number("in-work", IN_WORK);
+    let in_work_per_client = table.number("in-work-per-client", IN_WORK_PER_CLIENT);
+    if table.has("in-work-per-client") && in_work_per_client > in_work {
+        table.report.fault(
+            table.at("in-work-per-client"),
+            "`in-work-per-client` is more than `in-work`.",
+            "Make it at most as much.",
         );
     }
     let settings = server::Settings {
@@ -103,19 +112,12 @@ pub(super) fn server(root: &Table<'_>, clients: Vec<Client>) -> server::Settings
         replies: BTreeMap::new(),
         reject_floor: table.duration("reject-floor", REJECT_FLOOR),
         reply_keep: table.duration("reply-keep", REPLY_KEEP),
-        in_work: table.number("in-work", IN_WORK),
-        in_work_per_client: table.number("in-work-per-client", IN_WORK_PER_CLIENT),
+        in_work,
+        in_work_per_client: in_work_per_client.min(in_work),
         receive_buffer: table.size("receive-buffer", RECEIVE_BUFFER),
         status_per_second: table.number("status-per-second", STATUS_PER_SECOND),
         status_silent_when_down: table.flag("status-silent-when-down", false),
     };
-    if table.has("in-work-per-client") && settings.in_work_per_client > settings.in_work {
-        table.report.fault(
-            table.at("in-work-per-client"),
-            "`in-work-per-client` is more than `in-work`.",
-            "Make it at most as much.",
-        );
-    }
     table.finish();
     settings
 }
@@ -248,7 +250,7 @@ fn addresses(table: &Table<'_>, known: &mut Vec<(IpNet, Place)>) -> Vec<IpNet> {
         table.missing("address", "\"192.0.2.10\"");
         return Vec::new();
     };
-    if texts.is_empty() {
+    if table.is_empty_list("address") {
         table.report.fault(
             table.at("address"),
             "`address` is an empty list.",

@@ -78,7 +78,7 @@ pub fn read(file: &Path) -> Result<Settings, Vec<Fault>> {
     let mut files = vec![file.to_owned()];
     match drop_ins(file) {
         Ok(found) => files.extend(found),
-        Err((path, why)) => faults.push(whole_file(&path, why)),
+        Err((path, why)) => faults.push(whole_file(&path, &why)),
     }
     for path in files {
         match source(&path) {
@@ -152,6 +152,7 @@ fn assemble(root: &Table<'_>) -> Settings {
     access.replies = replies.rules;
     let (limits, passwords) = general::limits(root);
     access.passwords = passwords;
+    judge_groups(root, &directories.settings, &access);
     let channel = gateways::read(root, &server.clients);
     Settings {
         server,
@@ -162,6 +163,24 @@ fn assemble(root: &Table<'_>) -> Settings {
         telemetry: general::telemetry(root),
         control: general::control(root),
         warnings: Vec::new(),
+    }
+}
+
+/// Warns of groups that somebody's directory is told not to look up: nobody there would be a member.
+fn judge_groups(root: &Table<'_>, directories: &[directory::Settings], access: &access::Settings) {
+    let is_named = !access.always_ask.is_empty()
+        || access.rules.iter().any(|rule| rule.group.is_some())
+        || access.replies.iter().any(|reply| reply.group.is_some());
+    let blind = |directory: &&directory::Settings| directory.groups == directory::Groups::None;
+    if is_named && let Some(directory) = directories.iter().find(blind) {
+        root.report.warn(
+            None,
+            format!(
+                "Groups are named, but directory {:?} has groups = \"none\": nobody of it is a member.",
+                &*directory.name
+            ),
+            "Let its groups be looked up.",
+        );
     }
 }
 
@@ -193,7 +212,7 @@ fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, (PathBuf, String)> {
 
 fn source(path: &Path) -> Result<Source, Fault> {
     let (octets, readers) =
-        secrets::read_file(path, FILE_OCTETS).map_err(|why| whole_file(path, why))?;
+        secrets::read_file(path, FILE_OCTETS).map_err(|why| whole_file(path, &why))?;
     match String::from_utf8(octets) {
         Ok(text) => Ok(Source {
             path: path.to_owned(),
@@ -213,13 +232,13 @@ fn source(path: &Path) -> Result<Source, Fault> {
                 column: 1,
                 what: "The line is not UTF-8.".to_owned(),
                 mend: "Save the file as UTF-8.".to_owned(),
-                ..whole_file(path, String::new())
+                ..whole_file(path, "")
             })
         }
     }
 }
 
-fn whole_file(path: &Path, why: String) -> Fault {
+fn whole_file(path: &Path, why: &str) -> Fault {
     Fault {
         file: path.to_owned(),
         line: 0,

@@ -1,5 +1,6 @@
 //! Reads one table key by key, strictly; what was never asked for is unknown.
 
+mod nested;
 pub(super) mod units;
 
 use std::cell::RefCell;
@@ -48,23 +49,6 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The whole file.
-    pub(super) fn root(entries: &'a [Entry], report: &'a Report) -> Self {
-        Self::new(report, String::new(), None, entries)
-    }
-
-    fn new(report: &'a Report, kind: String, place: Option<Place>, entries: &'a [Entry]) -> Self {
-        Self {
-            report,
-            kind,
-            name: "",
-            place,
-            entries,
-            fallback: &[],
-            asked: RefCell::default(),
-        }
-    }
-
     /// Reads what is missing here from there.
     pub(super) fn fall_back(&mut self, entries: &'a [Entry]) {
         self.fallback = entries;
@@ -80,6 +64,12 @@ impl<'a> Table<'a> {
         self.entries
             .iter()
             .any(|entry| !keys.contains(&entry.key.as_str()))
+    }
+
+    /// Whether the user wrote a list of nothing.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        self.find(key)
+            .is_some_and(|entry| matches!(&entry.node.value, Value::List(list) if list.is_empty()))
     }
 
     /// Where the value of a key stands, or else the table.
@@ -241,20 +231,27 @@ impl<'a> Table<'a> {
         N: Copy + PartialOrd + fmt::Display + TryFrom<i64>,
     {
         self.default(key, bounds.default);
-        let Some(node) = self.node(key) else {
-            return bounds.default;
-        };
+        self.number_within(key, bounds.least, bounds.most)
+            .unwrap_or(bounds.default)
+    }
+
+    /// A number that has no default.
+    pub(super) fn number_within<N>(&self, key: &'static str, least: N, most: N) -> Option<N>
+    where
+        N: Copy + PartialOrd + fmt::Display + TryFrom<i64>,
+    {
+        let node = self.node(key)?;
         let Value::Number(number) = node.value else {
             self.expected(node, key, "a number without quotes");
-            return bounds.default;
+            return None;
         };
-        match N::try_from(number) {
-            Ok(number) if number >= bounds.least && number <= bounds.most => number,
-            _ => {
-                self.out_of_bounds(node, key, (&bounds.least, &bounds.most));
-                bounds.default
-            }
+        let number = N::try_from(number)
+            .ok()
+            .filter(|number| *number >= least && *number <= most);
+        if number.is_none() {
+            self.out_of_bounds(node, key, (&least, &most));
         }
+        number
     }
 
     /// A duration: "500ms", "30s", "5m", "12h", "14d".
@@ -371,7 +368,7 @@ impl<'a> Table<'a> {
     ) -> Option<Vec<T>> {
         let texts = self.texts(key)?;
         let mut chosen = Vec::with_capacity(texts.len());
-        if texts.is_empty() {
+        if self.is_empty_list(key) {
             self.report.fault(
                 self.at(key),
                 format!("`{key}` is an empty list."),
@@ -406,124 +403,4 @@ impl<'a> Table<'a> {
             ),
         );
     }
-
-    /// A table inside this one; empty if it is not there.
-    pub(super) fn table(&self, key: &'static str) -> Table<'a> {
-        let kind = self.kind_of(key);
-        match self.find(key) {
-            Some(entry) => self.open(key, kind, entry),
-            None => {
-                self.asked.borrow_mut().push(key);
-                Table::new(self.report, kind, None, &[])
-            }
-        }
-    }
-
-    /// The tables inside this one that the user named, in the order written.
-    pub(super) fn named(&self, key: &'static str) -> Vec<Table<'a>> {
-        self.asked.borrow_mut().push(key);
-        let Some(Entry { node, .. }) = self.find(key) else {
-            return Vec::new();
-        };
-        let Value::Table(entries) = &node.value else {
-            self.expected(node, key, &format!("a table for each, as in [{key}.NAME]"));
-            return Vec::new();
-        };
-        let kind = format!("{}.NAME", self.kind_of(key));
-        let mut tables = Vec::with_capacity(entries.len());
-        for entry in entries {
-            if matches!(entry.node.value, Value::Table(_)) {
-                let mut table = self.open(key, kind.clone(), entry);
-                table.name = &entry.key;
-                self.name_check(entry);
-                tables.push(table);
-            } else {
-                self.report.fault(
-                    Some(entry.place),
-                    format!("`{}` stands directly in [{key}].", entry.key),
-                    format!("Give the table a name, as in [{key}.campus], and write it there."),
-                );
-            }
-        }
-        tables
-    }
-
-    fn name_check(&self, entry: &Entry) {
-        let sound = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if entry.key.is_empty() || entry.key.len() > NAME_OCTETS || !entry.key.chars().all(sound) {
-            self.report.fault(
-                Some(entry.place),
-                format!("{:?} is no name.", entry.key),
-                "Use 1 to 64 octets of letters, digits, '-', '_' and '.'.",
-            );
-        }
-    }
-
-    /// The tables of a `[[list]]`, in the order written.
-    pub(super) fn list(&self, key: &'static str) -> Vec<Table<'a>> {
-        self.asked.borrow_mut().push(key);
-        let Some(Entry { node, .. }) = self.find(key) else {
-            return Vec::new();
-        };
-        let Value::List(list) = &node.value else {
-            self.expected(node, key, "a list of tables");
-            return Vec::new();
-        };
-        let mut tables = Vec::with_capacity(list.len());
-        for item in list {
-            match &item.value {
-                Value::Table(entries) => tables.push(Table::new(
-                    self.report,
-                    self.kind_of(key),
-                    Some(item.place),
-                    entries,
-                )),
-                _ => self.expected(item, key, "a list of tables"),
-            }
-        }
-        tables
-    }
-
-    fn open(&self, key: &'static str, kind: String, entry: &'a Entry) -> Table<'a> {
-        self.asked.borrow_mut().push(key);
-        let entries: &[Entry] = match &entry.node.value {
-            Value::Table(entries) => entries,
-            _ => {
-                self.expected(&entry.node, key, "a table");
-                &[]
-            }
-        };
-        Table::new(self.report, kind, Some(entry.place), entries)
-    }
-
-    fn kind_of(&self, key: &str) -> String {
-        if self.kind.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.kind)
-        }
-    }
-
-    /// Says of every key that was not asked for that it is unknown.
-    pub(super) fn finish(self) {
-        let asked = self.asked.into_inner();
-        for entry in self.entries {
-            if asked.contains(&entry.key.as_str()) {
-                continue;
-            }
-            let whole = if self.kind.is_empty() {
-                format!("`{}` is not known.", entry.key)
-            } else {
-                format!("`{}` is not known in [{}].", entry.key, self.kind)
-            };
-            let mend = units::nearest(&entry.key, asked.iter().copied()).map_or_else(
-                || "See sekisho.toml(5) for the keys that are.".to_owned(),
-                |near| format!("Did you mean `{near}`?"),
-            );
-            self.report.fault(Some(entry.place), whole, mend);
-        }
-    }
 }
-
-/// Longest name of a client, directory or zone: it is part of keys, labels and file names.
-const NAME_OCTETS: usize = 64;

@@ -37,9 +37,7 @@ const VENDOR_OCTETS: usize = 247;
 /// Longest reply set: three sets and the rest of an Accept fit a packet of 4096 octets.
 const SET_OCTETS: usize = 1024;
 /// Vendor numbers have 24 bits (RFC 2865 §5.26).
-const VENDOR: Bounds<u32> = Bounds::new(1, 0x00ff_ffff, 9);
-const VENDOR_TYPE: Bounds<u8> = Bounds::new(1, 255, 1);
-const NUMBER: Bounds<u32> = Bounds::new(0, u32::MAX, 0);
+const VENDOR_MOST: u32 = 0x00ff_ffff;
 const SESSION_TIMEOUT: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(30 * 24 * 3600));
 /// RFC 2865 §5: Filter-Id, Class, Session-Timeout; RFC 2868 §3: Tunnel-Type, -Medium-Type, -Private-Group-ID.
@@ -70,9 +68,9 @@ pub(super) fn zones(root: &Table<'_>) -> Vec<Zone> {
         let networks = clients::networks(&table, "networks");
         match &networks {
             None => table.missing("networks", "[\"203.0.113.0/24\"]"),
-            Some(list) if list.is_empty() => table.report.fault(
+            Some(_) if table.is_empty_list("networks") => table.report.fault(
                 table.at("networks"),
-                "`networks` holds no network.",
+                "`networks` is an empty list.",
                 "Write the zone's networks.",
             ),
             Some(_) => {}
@@ -352,15 +350,15 @@ fn vlan(table: &Table<'_>) -> Option<String> {
 }
 
 fn vendor_attribute(table: &Table<'_>) -> Option<ReplyAttribute> {
-    let vendor = table.number("vendor", VENDOR);
-    let kind = table.number("type", VENDOR_TYPE);
+    let vendor = table.number_within("vendor", 1, VENDOR_MOST);
+    let kind = table.number_within("type", 1, u8::MAX);
     for key in ["vendor", "type"] {
         if !table.has(key) {
             table.missing(key, "9");
         }
     }
     let text = table.text("text").map(|text| text.as_bytes().to_vec());
-    let number = table.has("number").then(|| table.number("number", NUMBER));
+    let number = table.number_within("number", 0, u32::MAX);
     let number = number.map(|number| number.to_be_bytes().to_vec());
     let address = octets(table, "address", "an IPv4 or IPv6 address", |text| {
         text.parse().ok().map(|address| match address {
@@ -385,8 +383,8 @@ fn vendor_attribute(table: &Table<'_>) -> Option<ReplyAttribute> {
     let value = text.or(number).or(address).or(hex)?;
     judge_length(table, "vendor", value.len(), (VENDOR_OCTETS, table.place?));
     Some(ReplyAttribute {
-        vendor: Some(vendor),
-        kind,
+        vendor: Some(vendor?),
+        kind: kind?,
         value,
     })
 }

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::entry::{Attributes, MEMBER_OF};
 use super::memory::Memory;
-use super::server::{Failure, Host, Query};
+use super::operation::{Failure, Query};
+use super::server::Host;
 use super::settings::Groups;
 use super::text::{Filter, same_dn_form};
 

@@ -3,11 +3,12 @@
 //! Not here: what follows from a refusal (`access`), whether a group means anything (`access`).
 //! RFC 4511, 4513, 4515, 4514; draft-behera-ldap-password-policy; MS-ADTS for Active Directory.
 
-mod ber;
+mod breaker;
 mod entry;
 mod groups;
 mod guard;
 mod memory;
+mod operation;
 mod refusal;
 mod server;
 mod settings;
@@ -29,7 +30,8 @@ pub use text::same_dn_form;
 
 use groups::Parents;
 use memory::Memory;
-use server::{Failure, Host, Query, Surroundings};
+use operation::{Failure, Query};
+use server::{Host, Surroundings};
 use text::Filter;
 
 /// Entries remembered: as many people as log in within the minute that entries live.

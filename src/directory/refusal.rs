@@ -4,7 +4,7 @@
 
 use ldap3::LdapResult;
 
-use super::ber::{Reader, SEQUENCE};
+use super::guard::ber::{Reader, SEQUENCE};
 use super::{Bind, Refusal};
 
 /// The password policy control, asked for and answered.

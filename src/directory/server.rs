@@ -5,128 +5,25 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use ldap3::controls::RawControl;
-use ldap3::{Ldap, LdapResult, Scope, SearchOptions};
+use ldap3::{LdapResult, Scope};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::entry::Attributes;
-use super::guard::{self, ConnectError, Line, Purpose};
+use super::ServerHealth;
+use super::breaker::{Breaker, Kind};
+use super::guard::{self, Purpose};
+use super::operation::{Answer, Connection, Failure, Query, run};
 use super::refusal::{self, PPOLICY};
 use super::settings::{Server, Settings};
 use super::text::Filter;
-use super::{Error, ServerHealth};
 use crate::secret::Secret;
 
 /// Searches in flight on one connection: servers work on some dozens at once, the rest would wait there.
 const SEARCHES_IN_FLIGHT: usize = 64;
-/// Failures in a row after which a server is not asked.
-const FAILURES_TO_OPEN: u32 = 3;
-/// First pause before a server that failed is probed.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause between probes, so that a server that came back is used within seconds.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-const NO_SUCH_OBJECT: u32 = 32;
-const SIZE_LIMIT_EXCEEDED: u32 = 4;
-
-/// A search.
-pub(super) struct Query<'a> {
-    pub(super) base: &'a str,
-    pub(super) scope: Scope,
-    pub(super) filter: &'a Filter,
-    pub(super) attributes: &'a [String],
-    /// Entries asked for at most.
-    pub(super) limit: usize,
-}
-
-/// What a search found.
-pub(super) struct Answer {
-    pub(super) entries: Vec<Attributes>,
-    /// Whether there were no more than the limit.
-    pub(super) complete: bool,
-}
-
-/// Why one server gave no decision.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    #[error("{0}")]
-    Lost(String),
-    #[error("no answer in time")]
-    TimedOut,
-    #[error("no free connection in time")]
-    Crowded,
-    #[error("the answer to a bind did not come: {0}")]
-    Unsettled(String),
-    #[error("result {code}: {text}")]
-    Undecided { code: u32, text: String },
-    #[error("service account refused: result {code}")]
-    ServiceAccount { code: u32 },
-    #[error("entry of an unexpected form")]
-    Malformed,
-}
-
-impl Failure {
-    /// An answer that decides nothing.
-    pub(super) fn undecided(answer: LdapResult) -> Self {
-        Self::Undecided {
-            code: answer.rc,
-            text: answer.text,
-        }
-    }
-
-    /// Whether another server may be asked.
-    pub(super) const fn may_ask_next(&self) -> bool {
-        match self {
-            // The bind may have been counted there: never a second one (D5).
-            Self::Unsettled(_) => false,
-            Self::Connect(_)
-            | Self::Lost(_)
-            | Self::TimedOut
-            | Self::Crowded
-            | Self::Undecided { .. }
-            | Self::ServiceAccount { .. }
-            | Self::Malformed => true,
-        }
-    }
-
-    pub(super) const fn error(&self) -> Error {
-        match self {
-            Self::Undecided { code, .. } => Error::Undecided { code: *code },
-            Self::ServiceAccount { code } => Error::ServiceAccount { code: *code },
-            Self::Connect(_)
-            | Self::Lost(_)
-            | Self::TimedOut
-            | Self::Crowded
-            | Self::Unsettled(_)
-            | Self::Malformed => Error::Unreachable,
-        }
-    }
-}
-
-/// A connection that can be asked; dropping the last one closes it.
-struct Connection {
-    ldap: Ldap,
-    line: Arc<Line>,
-    /// Set when an answer did not come in time.
-    retired: AtomicBool,
-}
-
-impl Connection {
-    fn is_usable(&self) -> bool {
-        self.line.is_open() && !self.retired.load(Ordering::Relaxed)
-    }
-
-    fn lost(&self) -> Failure {
-        Failure::Lost(self.line.why().unwrap_or_else(|| "connection lost".into()))
-    }
-}
 
 /// One shared connection for searches, replaced when it is over.
 #[derive(Default)]
@@ -145,15 +42,6 @@ impl Slot {
     fn put(&self, connection: Arc<Connection>) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
     }
-}
-
-/// The circuit breaker and what is told of it.
-#[derive(Debug)]
-struct Breaker {
-    failures: u32,
-    open: bool,
-    pause: Duration,
-    last_error: Option<String>,
 }
 
 /// What every connection is made with.
@@ -188,12 +76,7 @@ impl Host {
             searches: Semaphore::new(slots.saturating_mul(SEARCHES_IN_FLIGHT)),
             idle: Mutex::default(),
             binds: Semaphore::new(binds),
-            breaker: Mutex::new(Breaker {
-                failures: 0,
-                open: false,
-                pause: FIRST_PAUSE,
-                last_error: None,
-            }),
+            breaker: Mutex::new(Breaker::CLOSED),
             around,
         }
     }
@@ -218,7 +101,7 @@ impl Host {
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let result = self.search_or_retry(query, deadline).await;
-        self.judge(result.as_ref().err());
+        self.judge(Kind::Search, result.as_ref().err());
         result
     }
 
@@ -291,9 +174,9 @@ impl Host {
     ) -> Result<LdapResult, Failure> {
         let result = self.bind_or_retry(dn, password, deadline).await;
         match &result {
-            Ok(answer) if refusal::decides(answer) => self.judge(None),
-            Ok(answer) => self.judge(Some(&Failure::undecided(answer.clone()))),
-            Err(failure) => self.judge(Some(failure)),
+            Ok(answer) if refusal::decides(answer) => self.judge(Kind::Bind, None),
+            Ok(answer) => self.judge(Kind::Bind, Some(&Failure::undecided(answer.clone()))),
+            Err(failure) => self.judge(Kind::Bind, Some(failure)),
         }
         result
     }
@@ -437,9 +320,7 @@ impl Host {
                 if breaker.open {
                     log::info!("directory server {}: asked again", self.server);
                 }
-                breaker.open = false;
-                breaker.failures = 0;
-                breaker.last_error = None;
+                breaker.half_open();
             }
             Err(failure) => breaker.last_error = Some(failure.to_string()),
         }
@@ -447,21 +328,15 @@ impl Host {
     }
 
     /// Counts a failure or forgets the ones before.
-    fn judge(self: &Arc<Self>, failure: Option<&Failure>) {
+    fn judge(self: &Arc<Self>, kind: Kind, failure: Option<&Failure>) {
         let mut breaker = self.breaker();
         let Some(failure) = failure else {
-            breaker.failures = 0;
-            breaker.pause = FIRST_PAUSE;
+            breaker.succeeded(kind);
             return;
         };
         breaker.last_error = Some(failure.to_string());
         // Too many callers at once say nothing about the server.
-        if matches!(failure, Failure::Crowded) {
-            return;
-        }
-        breaker.failures = breaker.failures.saturating_add(1);
-        if breaker.failures >= FAILURES_TO_OPEN && !breaker.open {
-            breaker.open = true;
+        if !matches!(failure, Failure::Crowded) && breaker.failed(kind) {
             log::warn!(
                 "directory server {}: not asked for now: {failure}",
                 self.server
@@ -476,14 +351,6 @@ impl Host {
         let stop = self.around.stop.clone();
         let probes = async move { stop.run_until_cancelled(probe_until_up(host)).await };
         drop(self.around.tracker.spawn(probes));
-    }
-
-    /// The next pause, longer each time until a login succeeds there.
-    fn pause(&self) -> Duration {
-        let mut breaker = self.breaker();
-        let pause = breaker.pause;
-        breaker.pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-        pause
     }
 
     fn until(&self, deadline: Instant) -> Instant {
@@ -501,7 +368,7 @@ impl Host {
 
 async fn probe_until_up(host: Weak<Host>) {
     loop {
-        let Some(pause) = host.upgrade().map(|host| host.pause()) else {
+        let Some(pause) = host.upgrade().map(|host| host.breaker().next_pause()) else {
             return;
         };
         tokio::time::sleep(pause).await;
@@ -509,50 +376,5 @@ async fn probe_until_up(host: Weak<Host>) {
         if host.probe().await.is_ok() {
             return;
         }
-    }
-}
-
-/// Runs a search to its end.
-async fn run(connection: &Connection, query: &Query<'_>, seconds: u64) -> Result<Answer, Failure> {
-    let mut ldap = connection.ldap.clone();
-    let options = SearchOptions::new()
-        .sizelimit(i32::try_from(query.limit).unwrap_or(i32::MAX))
-        .timelimit(i32::try_from(seconds.max(1)).unwrap_or(i32::MAX));
-    let mut stream = ldap
-        .with_search_options(options)
-        .streaming_search(
-            query.base,
-            query.scope,
-            query.filter.as_str(),
-            query.attributes,
-        )
-        .await
-        .map_err(|_| connection.lost())?;
-    let mut entries = Vec::new();
-    while let Some(item) = stream.next().await.map_err(|_| connection.lost())? {
-        // References to other servers are never followed.
-        if item.is_ref() {
-            continue;
-        }
-        if entries.len() >= query.limit {
-            return Err(Failure::Malformed);
-        }
-        entries.push(Attributes::read(item.0).ok_or(Failure::Malformed)?);
-    }
-    let end = stream.finish().await;
-    match end.rc {
-        0 => Ok(Answer {
-            entries,
-            complete: true,
-        }),
-        SIZE_LIMIT_EXCEEDED => Ok(Answer {
-            entries,
-            complete: false,
-        }),
-        NO_SUCH_OBJECT if query.scope == Scope::Base => Ok(Answer {
-            entries,
-            complete: true,
-        }),
-        _ => Err(Failure::undecided(end)),
     }
 }

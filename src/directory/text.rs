@@ -251,9 +251,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_form_of_a_form_is_itself(dn in "(cn=[ -~あÜß]{0,12},){0,3}dc=[a-z]{1,5}") {
-            let once = same_dn_form(&dn);
-            prop_assert_eq!(same_dn_form(&once), once);
+        fn every_way_of_escaping_a_value_has_one_form(value in "[ -~あÜßｶ]{1,12}") {
+            let hex: String = value.bytes().map(|octet| format!("\\{octet:02X}")).collect();
+            let literal: String = value
+                .chars()
+                .map(|c| if c.is_ascii_alphanumeric() || !c.is_ascii() { c.to_string() } else { format!("\\{c}") })
+                .collect();
+            let form = same_dn_form(&format!("cn={hex},dc=example"));
+            prop_assert_eq!(&form, &same_dn_form(&format!("CN={literal}, DC=Example")));
+            prop_assert_eq!(&form, &same_dn_form(&form));
+            prop_assert_eq!(form.matches(",dc=").count(), 1);
         }
 
         #[test]

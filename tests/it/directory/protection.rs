@@ -67,7 +67,9 @@ async fn forward(to: u16) -> u16 {
     let port = listener.local_addr().unwrap().port();
     let forwarding = async move {
         while let Ok((mut near, _)) = listener.accept().await {
-            let mut far = tokio::net::TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            let mut far = tokio::net::TcpStream::connect(("127.0.0.1", to))
+                .await
+                .unwrap();
             drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
         }
     };

@@ -9,7 +9,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The suffix; people, groups and services have an `ou` each.
@@ -80,6 +82,8 @@ pub(crate) struct Slapd {
     port: u16,
     tls_port: u16,
     child: Option<Child>,
+    reader: Option<JoinHandle<()>>,
+    paused: AtomicBool,
     log: Arc<Log>,
 }
 
@@ -94,6 +98,8 @@ impl Slapd {
                 port: free_port(),
                 tls_port: free_port(),
                 child: None,
+                reader: None,
+                paused: AtomicBool::new(false),
                 log: Arc::default(),
             };
             if slapd.launch() {
@@ -112,17 +118,12 @@ impl Slapd {
         format!("ldap://127.0.0.1:{}", self.port)
     }
 
-    /// `ldaps://localhost:PORT`; the certificate is for that name.
-    pub(crate) fn tls_url(&self) -> String {
-        format!("ldaps://localhost:{}", self.tls_port)
-    }
-
     /// The port in the clear; StartTLS is offered there.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// The port with TLS.
+    /// The port with TLS; the certificate is for `localhost` and 127.0.0.1.
     pub(crate) fn tls_port(&self) -> u16 {
         self.tls_port
     }
@@ -148,6 +149,9 @@ impl Slapd {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
     }
 
     /// Starts it again with what it held, at the same ports.
@@ -158,29 +162,55 @@ impl Slapd {
 
     /// Stops it without closing anything: it hangs.
     pub(crate) fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
         self.signal("-STOP");
+        let patience = tokio::time::Instant::now() + PATIENCE;
+        while !self.has_stopped() {
+            assert!(tokio::time::Instant::now() < patience, "slapd goes on");
+            std::thread::yield_now();
+        }
     }
 
     /// Lets it go on.
     pub(crate) fn resume(&self) {
         self.signal("-CONT");
+        self.paused.store(false, Ordering::Relaxed);
     }
 
-    /// What it has logged of connections and operations so far.
+    /// What it has logged of connections and operations, those included whose answers have come.
+    /// While it hangs, what was read so far.
     pub(crate) fn log(&self) -> String {
-        self.log.text.lock().unwrap().clone()
+        let hangs = self.paused.load(Ordering::Relaxed);
+        if self.child.is_none() || hangs {
+            return self.log.text.lock().unwrap().clone();
+        }
+        // Lines come in order, so that of a new connection comes after all that has been answered.
+        let mark = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let mark = format!("ACCEPT from IP={} ", mark.local_addr().unwrap());
+        let text = self.log.text.lock().unwrap();
+        let wait = self
+            .log
+            .grown
+            .wait_timeout_while(text, PATIENCE, |text| !text.contains(&mark));
+        wait.unwrap().0.clone()
     }
 
     /// How many binds it has seen for a DN.
     pub(crate) fn binds(&self, dn: &str) -> usize {
         let bind = format!(" BIND dn=\"{dn}\" method=128");
-        self.log().lines().filter(|line| line.ends_with(&bind)).count()
+        self.log()
+            .lines()
+            .filter(|line| line.ends_with(&bind))
+            .count()
     }
 
     /// How many searches under a base it has seen.
     pub(crate) fn searches(&self, base: &str) -> usize {
         let search = format!(" SRCH base=\"{base}\"");
-        self.log().lines().filter(|line| line.contains(&search)).count()
+        self.log()
+            .lines()
+            .filter(|line| line.contains(&search))
+            .count()
     }
 
     fn launch(&mut self) -> bool {
@@ -199,7 +229,7 @@ impl Slapd {
             .expect("package slapd is installed");
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = self.log.clone();
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let mut text = log.text.lock().unwrap();
                 text.push_str(&line);
@@ -207,6 +237,8 @@ impl Slapd {
                 log.grown.notify_all();
             }
         });
+        self.reader = Some(reader);
+        self.paused.store(false, Ordering::Relaxed);
         self.child = Some(child);
         self.has_started(before)
     }
@@ -251,8 +283,20 @@ impl Slapd {
         );
     }
 
+    fn pid(&self) -> String {
+        self.child.as_ref().expect("slapd runs").id().to_string()
+    }
+
+    /// Whether every thread stands still: the signal takes a moment to reach them all.
+    fn has_stopped(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        tasks
+            .map(|task| fs::read_to_string(task.unwrap().path().join("stat")).unwrap())
+            .all(|stat| stat.contains(") T "))
+    }
+
     fn signal(&self, signal: &str) {
-        let pid = self.child.as_ref().expect("slapd runs").id().to_string();
+        let pid = self.pid();
         let status = Command::new("sh")
             .args(["-c", "kill \"$0\" \"$1\"", signal, &pid])
             .status();

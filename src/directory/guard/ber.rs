@@ -5,12 +5,12 @@
 
 /// Octets of one message. An entry asked for with few attributes has some thousands; the
 /// members of large groups are never asked for.
-pub(super) const MAX_MESSAGE: usize = 1024 * 1024;
+pub(in crate::directory) const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// Nesting of one message. A search entry needs 5, a referral 4; the rest is room for controls.
 const MAX_DEPTH: usize = 32;
 
-pub(super) const SEQUENCE: u8 = 0x30;
+pub(in crate::directory) const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const INTEGER: u8 = 0x02;
 const BOOLEAN: u8 = 0x01;
@@ -29,7 +29,7 @@ const EXTENDED_VALUE: u8 = 0x8b;
 
 /// Why a connection is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Violation {
+pub(in crate::directory) enum Violation {
     /// Indefinite, or more than a message may have, or not what the outer length allows.
     #[error("a length that is not allowed")]
     Length,
@@ -46,7 +46,7 @@ pub(super) enum Violation {
 
 /// Which operation a message answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(in crate::directory) enum Operation {
     Bind,
     Entry,
     Reference,
@@ -56,29 +56,29 @@ pub(super) enum Operation {
 
 /// A whole message at the front of what was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Message {
+pub(in crate::directory) struct Message {
     /// Octets, header included.
-    pub(super) len: usize,
+    pub(in crate::directory) len: usize,
     /// 0 for what the server says unasked.
-    pub(super) id: u32,
-    pub(super) operation: Operation,
+    pub(in crate::directory) id: u32,
+    pub(in crate::directory) operation: Operation,
 }
 
 /// Takes elements off octets; no indexing, nothing recursive.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(in crate::directory) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(octets: &'a [u8]) -> Self {
+    pub(in crate::directory) const fn new(octets: &'a [u8]) -> Self {
         Self(octets)
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(in crate::directory) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The next element, whatever its tag: tag and content.
-    pub(super) fn any(&mut self) -> Result<(u8, &'a [u8]), Violation> {
+    pub(in crate::directory) fn any(&mut self) -> Result<(u8, &'a [u8]), Violation> {
         let (tag, start, len) = header(self.0)?.ok_or(Violation::Length)?;
         let end = start.checked_add(len).ok_or(Violation::Length)?;
         let content = self.0.get(start..end).ok_or(Violation::Length)?;
@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The content of the next element, which must have this tag.
-    pub(super) fn take(&mut self, wanted: u8) -> Result<&'a [u8], Violation> {
+    pub(in crate::directory) fn take(&mut self, wanted: u8) -> Result<&'a [u8], Violation> {
         match self.any()? {
             (tag, content) if tag == wanted => Ok(content),
             _ => Err(Violation::Tag),
@@ -128,7 +128,7 @@ fn header(octets: &[u8]) -> Result<Option<(u8, usize, usize)>, Violation> {
 
 /// A whole message at the front of `octets`, or `None` while it is incomplete. A length that is
 /// too large is refused at once, before anything is kept for it.
-pub(super) fn message(octets: &[u8]) -> Result<Option<Message>, Violation> {
+pub(in crate::directory) fn message(octets: &[u8]) -> Result<Option<Message>, Violation> {
     if octets.first().is_some_and(|tag| *tag != SEQUENCE) {
         return Err(Violation::Tag);
     }
@@ -276,7 +276,7 @@ fn controls(list: &[u8]) -> Result<(), Violation> {
 }
 
 /// The result code of an extended response, as StartTLS needs it.
-pub(super) fn extended_code(octets: &[u8]) -> Result<u32, Violation> {
+pub(in crate::directory) fn extended_code(octets: &[u8]) -> Result<u32, Violation> {
     let mut fields = Reader::new(Reader::new(octets).take(SEQUENCE)?);
     fields.take(INTEGER)?;
     let mut body = Reader::new(fields.take(EXTENDED_RESPONSE)?);

@@ -1,0 +1,158 @@
+//! The parser, the manual page and the shipped file know the same keys and defaults.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use sekisho::config::{keys, parse_text};
+
+type Keys = BTreeSet<(String, String)>;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+fn known() -> Keys {
+    keys()
+        .into_iter()
+        .map(|key| (key.table, key.key.to_owned()))
+        .collect()
+}
+
+/// Keys of the manual page, each with its text.
+fn page() -> BTreeMap<(String, String), String> {
+    let page = read("docs/man/sekisho.toml.5");
+    let mut found: BTreeMap<(String, String), String> = BTreeMap::new();
+    let mut table = None;
+    let mut key = None;
+    for line in page.lines() {
+        if let Some(title) = line.strip_prefix(".Ss ") {
+            let name = title.trim_matches(['[', ']']).to_owned();
+            table = title.starts_with('[').then_some(name);
+        } else if line.starts_with(".Sh ") {
+            table = None;
+        } else if let (Some(table), Some(name)) = (&table, line.strip_prefix(".It Ic ")) {
+            key = Some((table.clone(), name.to_owned()));
+            assert!(!found.contains_key(key.as_ref().unwrap()), "{key:?} twice");
+        } else if let (Some(_), Some(key)) = (&table, &key) {
+            let text = found.entry(key.clone()).or_default();
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    found
+}
+
+fn differing(left: &Keys, right: &Keys) -> String {
+    let missing: Vec<_> = right.difference(left).collect();
+    let surplus: Vec<_> = left.difference(right).collect();
+    format!("missing {missing:?}\nsurplus {surplus:?}")
+}
+
+#[test]
+fn the_page_has_the_keys_of_the_parser_and_no_others() {
+    let page: Keys = page().into_keys().collect();
+    assert!(page == known(), "{}", differing(&page, &known()));
+}
+
+#[test]
+fn the_page_quotes_each_default() {
+    let page = page();
+    for key in keys() {
+        if let Some(default) = key.default {
+            let text = &page[&(key.table.clone(), key.key.to_owned())];
+            assert!(
+                text.contains(&format!("Default: {default}")),
+                "[{}] {}: {default} is not in {text:?}",
+                key.table,
+                key.key
+            );
+        }
+    }
+}
+
+/// `campus` and `vpn` are what the user chose in the shipped file.
+fn table_of(header: &str) -> String {
+    header
+        .trim_matches(['[', ']'])
+        .replace("directory.campus", "directory.NAME")
+        .replace("client.vpn", "client.NAME")
+        .replace("zone.campus", "zone.NAME")
+}
+
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+}
+
+/// The keys of the shipped file, those behind `#` too, each with the line that shows it.
+fn shipped() -> Vec<((String, String), String, String)> {
+    let mut found = Vec::new();
+    let mut header = String::new();
+    for line in read("config/sekisho.toml").lines() {
+        let line = line.strip_prefix('#').unwrap_or(line);
+        if line.starts_with('[') {
+            line.clone_into(&mut header);
+        } else if let Some((key, value)) = line.split_once(" = ").filter(|(key, _)| is_key(key)) {
+            let name = (table_of(&header), key.to_owned());
+            found.push((name, value.to_owned(), format!("{header}\n{line}\n")));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_shipped_file_has_every_key() {
+    // A list of gateways and calls have the keys of [sms], as the file says.
+    let short = ["sms.gateway", "voice", "voice.gateway"];
+    let known: Keys = known()
+        .into_iter()
+        .filter(|(table, _)| !short.contains(&table.as_str()))
+        .collect();
+    let shipped: Keys = shipped()
+        .into_iter()
+        .map(|(name, ..)| name)
+        .filter(|(table, _)| !short.contains(&table.as_str()))
+        .collect();
+    assert!(shipped == known, "{}", differing(&shipped, &known));
+}
+
+#[test]
+fn the_shipped_file_shows_defaults() {
+    // What is an example there although it has a default: both ways of a code, a gateway's commonest.
+    let examples = [("client.NAME", "code"), ("sms", "auth")];
+    let shipped = shipped();
+    for key in keys() {
+        let shown: Vec<_> = shipped
+            .iter()
+            .filter(|((table, name), ..)| *table == key.table && name == key.key)
+            .map(|(_, value, _)| value.clone())
+            .collect();
+        let Some(default) = key.default else { continue };
+        if !shown.is_empty() && !examples.contains(&(key.table.as_str(), key.key)) {
+            assert!(
+                shown.contains(&default),
+                "[{}] {}: {shown:?}, not {default}",
+                key.table,
+                key.key
+            );
+        }
+    }
+}
+
+#[test]
+fn each_line_of_the_shipped_file_is_of_the_right_kind() {
+    for (name, _, text) in shipped() {
+        // Alone, a line leaves much missing; what it says itself must be right.
+        let faults = parse_text(&text).err().unwrap_or_default();
+        let own: Vec<_> = faults
+            .iter()
+            .filter(|fault| fault.line == 2)
+            .filter(|fault| {
+                !fault.what.starts_with("There is no client")
+                    && !fault.what.starts_with("There is no zone")
+            })
+            .filter(|fault| !fault.what.contains("without") && !fault.what.contains("no effect"))
+            .collect();
+        assert!(own.is_empty(), "{name:?}: {own:#?}");
+    }
+}
