@@ -26,7 +26,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
 
 pub use settings::{Groups, Protection, Server, Settings};
-pub use text::same_dn_form;
+pub use text::{is_user_filter, same_dn_form};
 
 use groups::Parents;
 use memory::Memory;
@@ -124,7 +124,8 @@ pub enum Error {
     /// The deadline of the login passed.
     #[error("deadline passed while asking the directory")]
     Deadline,
-    /// A server answered with something that decides nothing (busy, unwilling, a protocol error).
+    /// A server answered with something that decides nothing (busy, unwilling, a protocol error), or an entry
+    /// cannot be used: 16 without a stable id, 34 with an empty DN, 11 in more groups than can be followed.
     #[error("directory server gave no decision: result {code}")]
     Undecided {
         /// The LDAP result code.

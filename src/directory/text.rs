@@ -8,6 +8,12 @@ use unicode_normalization::UnicodeNormalization;
 /// The place in `user-filter` where the name goes.
 const PLACE: &str = "{user}";
 
+/// Whether a configured `user-filter` is a filter with a place for the name.
+#[must_use]
+pub fn is_user_filter(template: &str) -> bool {
+    template.contains(PLACE) && ldap3::parse_filter(template.replace(PLACE, "user")).is_ok()
+}
+
 /// A search filter (RFC 4515). Values come in only through escaping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Filter(String);
@@ -238,6 +244,17 @@ mod tests {
         );
         assert_eq!(Filter::of_user("(uid={user})", "taro\0"), None);
         assert_eq!(Filter::of_user("(uid={user})", ""), None);
+    }
+
+    #[test]
+    fn a_filter_needs_its_form_and_a_place_for_the_name() {
+        assert!(is_user_filter("(uid={user})"));
+        assert!(is_user_filter(
+            "(|(sAMAccountName={user})(userPrincipalName={user}@example.ac.jp))"
+        ));
+        for wrong in ["uid={user})", "(uid=*)", "(&(uid={user})", "", "({user})"] {
+            assert!(!is_user_filter(wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
+use zeroize::Zeroize as _;
 
 use ber::{Message, Operation, Violation};
 pub(super) use connect::{ConnectError, connect, tls};
@@ -194,6 +195,10 @@ pub(super) struct Bridge {
     /// How much of what waits in `incoming` is whole messages that may pass.
     checked: usize,
     outgoing: Buffer,
+    /// Whether TLS may hold octets that were written.
+    unflushed: bool,
+    /// Whether the last read from `ldap3` took all there was.
+    drained: bool,
     inspector: Inspector,
     /// Set once the server's side is over; `ldap3` may still read what came before.
     ending: Option<Ended>,
@@ -208,6 +213,8 @@ impl Bridge {
             incoming: Buffer::default(),
             checked: 0,
             outgoing: Buffer::default(),
+            unflushed: false,
+            drained: true,
             inspector: Inspector::new(purpose),
             ending: None,
             line,
@@ -264,33 +271,42 @@ impl Bridge {
     /// Takes what `ldap3` wrote and sends it.
     fn send(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         loop {
-            let mut more = false;
-            if self.outgoing.waiting().is_empty() {
-                match self.collect() {
-                    Ok(drained) => more = !drained,
-                    Err(error) => return Poll::Ready(error.into()),
+            if self.outgoing.waiting().is_empty() && !self.unflushed {
+                if let Err(error) = self.collect() {
+                    return Poll::Ready(error.into());
                 }
-                if !self.outgoing.waiting().is_empty() && self.was_closed_idle() {
+                if self.outgoing.waiting().is_empty() {
+                    return Poll::Pending;
+                }
+                if self.was_closed_idle() {
                     return Poll::Ready(Ended::Closed);
                 }
+            } else {
+                // Sending had to wait, and `ldap3` may have written since.
+                self.drained = false;
             }
-            while !self.outgoing.waiting().is_empty() {
-                let stream = Pin::new(&mut self.ends.stream);
-                match ready!(stream.poll_write(cx, self.outgoing.waiting())) {
-                    Ok(count) => {
-                        self.line.sent.fetch_add(count as u64, Ordering::Release);
-                        self.outgoing.consume(count);
-                    }
-                    Err(error) => return Poll::Ready(error.into()),
-                }
-            }
-            if let Err(error) = ready!(Pin::new(&mut self.ends.stream).poll_flush(cx)) {
+            if let Err(error) = ready!(self.poll_send(cx)) {
                 return Poll::Ready(error.into());
             }
-            if !more {
+            if self.drained {
                 return Poll::Pending;
             }
         }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outgoing.waiting().is_empty() {
+            let stream = Pin::new(&mut self.ends.stream);
+            let count = ready!(stream.poll_write(cx, self.outgoing.waiting()))?;
+            self.line.sent.fetch_add(count as u64, Ordering::Release);
+            self.outgoing.consume(count);
+            self.unflushed = true;
+        }
+        // Passwords went through here.
+        self.outgoing.octets.zeroize();
+        ready!(Pin::new(&mut self.ends.stream).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     /// Asks the kernel whether an idle bind connection is over, before the runtime has noticed: a
@@ -308,29 +324,34 @@ impl Bridge {
         !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Reads from `ldap3`; whether nothing is left there.
-    fn collect(&mut self) -> io::Result<bool> {
+    /// Reads from `ldap3`, and notes whether more may be there.
+    fn collect(&mut self) -> io::Result<()> {
         let mut chunk = [0; 4096];
         match (&self.ends.near).read(&mut chunk) {
             Ok(count) => {
-                let read = chunk.get(..count).unwrap_or_default();
+                self.drained = count < chunk.len();
+                let read = chunk.get_mut(..count).unwrap_or_default();
                 self.outgoing.octets.extend_from_slice(read);
-                Ok(count < chunk.len())
+                read.zeroize();
+                Ok(())
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.drained = true;
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let waiting = self.checked;
             // The server first: a connection that it has closed must not take another request.
             if self.ending.is_none()
                 && let Poll::Ready(ended) = self.receive(cx)
             {
                 self.end(ended);
             }
+            let stopped_reading = self.checked >= CHUNK;
             if let Err(ended) = self.deliver() {
                 self.end(ended);
                 return Poll::Ready(());
@@ -349,8 +370,14 @@ impl Bridge {
                 self.end(ended);
                 continue;
             }
-            // Reading stopped for want of room, so nothing else would wake this.
-            if waiting < CHUNK || self.checked >= CHUNK {
+            // The driver may have made room, and nothing but this would notice.
+            let waiting = self.checked;
+            if let Err(ended) = self.deliver() {
+                self.end(ended);
+                return Poll::Ready(());
+            }
+            let may_read = stopped_reading && self.checked < CHUNK;
+            if self.checked == waiting && !may_read {
                 return Poll::Pending;
             }
         }

@@ -239,6 +239,57 @@ async fn a_group_search_that_fails_is_not_taken_for_no_groups() {
 }
 
 #[tokio::test]
+async fn many_groups_are_all_found() {
+    let groups: String = (0..400)
+        .map(|number| group(&format!("course-{number}"), &["taro"]))
+        .collect();
+    let slapd = Slapd::start(&[person("taro", "himitsu"), groups].concat());
+    let base = format!("ou=groups,{BASE}");
+    for groups in [
+        Groups::MemberOf { depth: 2 },
+        Groups::MemberSearch { base, depth: 2 },
+    ] {
+        let campus = run(Settings {
+            groups,
+            ..patient(&slapd)
+        });
+        assert_eq!(campus.one("taro").await.groups.len(), 400);
+    }
+}
+
+#[tokio::test]
+async fn a_large_entry_passes_and_one_beyond_the_bound_costs_its_connection() {
+    let value = format!("description: {}", "x".repeat(4990));
+    let values = |count: usize| -> Vec<String> {
+        (0..count)
+            .map(|number| format!("{value}{number}"))
+            .collect()
+    };
+    let (large, huge) = (values(100), values(300));
+    let large: Vec<&str> = large.iter().map(String::as_str).collect();
+    let huge: Vec<&str> = huge.iter().map(String::as_str).collect();
+    let slapd = Slapd::start(
+        &[
+            person_with("large", "himitsu", &large),
+            person_with("huge", "himitsu", &huge),
+        ]
+        .concat(),
+    );
+    let campus = run(Settings {
+        phone: vec!["description".into()],
+        ..patient(&slapd)
+    });
+    for _ in 0..3 {
+        assert_eq!(
+            campus.login("large", "himitsu").await.unwrap(),
+            Bind::Proven
+        );
+        let found = campus.find("huge").await;
+        assert!(matches!(found, Err(Error::Unreachable)), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn many_at_once_share_few_connections() {
     let people: String = (0..50)
         .map(|number| person(&format!("user{number}"), &format!("word{number}")))

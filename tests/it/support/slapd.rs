@@ -351,6 +351,7 @@ rootpw {ROOT_PASSWORD}
 directory {shown}/db
 maxsize 1073741824
 dbnosync
+sizelimit unlimited
 index objectClass,uid,member,uniqueMember eq
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.exact={SERVICE_DN} read by * none
