@@ -169,7 +169,9 @@ struct DaemonAt {
 
 impl DaemonAt {
     async fn call(&self) -> Result<Caller, Failure> {
-        Caller::connect(&self.place()?).await.map_err(unanswered)
+        Caller::connect(&self.place()?)
+            .await
+            .map_err(|error| unanswered(&error))
     }
 
     /// The socket as asked for, or as the configuration says. Without either option the usual configuration may be one
@@ -199,7 +201,7 @@ impl DaemonAt {
 
 /// Asks on an open connection; a refusal is a failure.
 async fn put(caller: &mut Caller, ask: Ask) -> Result<Answer, Failure> {
-    match caller.ask(&ask).await.map_err(unanswered)? {
+    match caller.ask(&ask).await.map_err(|error| unanswered(&error))? {
         Answer::Refused { why, faults } if faults.is_empty() => Err(Failure::new(why)),
         Answer::Refused { why, faults } => {
             Err(Failure::new(format!("{why}\n{}", faults.join("\n"))))
@@ -208,8 +210,8 @@ async fn put(caller: &mut Caller, ask: Ask) -> Result<Answer, Failure> {
     }
 }
 
-fn unanswered(error: NoAnswer) -> Failure {
-    Failure::new(match &error {
+fn unanswered(error: &NoAnswer) -> Failure {
+    Failure::new(match error {
         NoAnswer::NobodyThere { path, source } => format!(
             "No daemon listens at {}: {source}. Start it with `systemctl start sekisho`, or say where it listens with --socket.",
             path.display()
