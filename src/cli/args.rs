@@ -42,6 +42,12 @@ pub(super) enum Lang {
 pub(super) enum Command {
     /// Run the daemon in the foreground.
     Serve,
+    /// Run everything on this machine, with sample people, and leave nothing behind.
+    Demo {
+        /// Where to listen for RADIUS; 127.0.0.1:1812, or another port if that is taken.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        radius: Option<SocketAddr>,
+    },
     /// Read the configuration as the daemon would and report every fault.
     Check {
         /// Also connect to what the configuration names and say what was seen.

@@ -23,6 +23,7 @@ use clap::error::ErrorKind;
 
 use crate::config;
 use crate::control::{self, Answer, Ask, Caller, Language, NoAnswer};
+use crate::demo;
 use args::{Arguments, Command, Lang};
 use terminal::Page;
 
@@ -124,6 +125,7 @@ fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
     };
     match arguments.command {
         Command::Serve => serve::serve(file, page),
+        Command::Demo { radius } => serve::demo(demo::Options { radius }, page),
         Command::Check { probe } => check::check(file, probe, page),
         Command::Try(login) => wait(login::attempt(login, daemon, page)),
         Command::Why { about, rows } => wait(why::tell(about, rows, daemon, page)),
@@ -169,7 +171,9 @@ struct DaemonAt {
 
 impl DaemonAt {
     async fn call(&self) -> Result<Caller, Failure> {
-        Caller::connect(&self.place()?).await.map_err(unanswered)
+        Caller::connect(&self.place()?)
+            .await
+            .map_err(|error| unanswered(&error))
     }
 
     /// The socket as asked for, or as the configuration says. Without either option the usual configuration may be one
@@ -199,7 +203,7 @@ impl DaemonAt {
 
 /// Asks on an open connection; a refusal is a failure.
 async fn put(caller: &mut Caller, ask: Ask) -> Result<Answer, Failure> {
-    match caller.ask(&ask).await.map_err(unanswered)? {
+    match caller.ask(&ask).await.map_err(|error| unanswered(&error))? {
         Answer::Refused { why, faults } if faults.is_empty() => Err(Failure::new(why)),
         Answer::Refused { why, faults } => {
             Err(Failure::new(format!("{why}\n{}", faults.join("\n"))))
@@ -208,8 +212,8 @@ async fn put(caller: &mut Caller, ask: Ask) -> Result<Answer, Failure> {
     }
 }
 
-fn unanswered(error: NoAnswer) -> Failure {
-    Failure::new(match &error {
+fn unanswered(error: &NoAnswer) -> Failure {
+    Failure::new(match error {
         NoAnswer::NobodyThere { path, source } => format!(
             "No daemon listens at {}: {source}. Start it with `systemctl start sekisho`, or say where it listens with --socket.",
             path.display()

@@ -1,4 +1,4 @@
-//! `serve`: the daemon in the foreground, until a signal ends it.
+//! `serve` and `demo`: the daemon in the foreground, until a signal ends it.
 
 use std::io;
 use std::path::Path;
@@ -11,6 +11,7 @@ use super::{Ended, Exit, Failure, check};
 use crate::clock::Clock;
 use crate::config;
 use crate::daemon::Daemon;
+use crate::demo;
 
 /// How long blocking work (a look-up of a user, a read of the store) may still take after the daemon has drained.
 const LAST_WORK: Duration = Duration::from_secs(2);
@@ -23,24 +24,28 @@ pub(super) fn serve(file: &Path, page: &mut Page<'_>) -> Ended {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(run(settings, file, page));
+    let ended = runtime.block_on(run(settings, file));
     runtime.shutdown_timeout(LAST_WORK);
     ended
 }
 
-async fn run(settings: config::Settings, file: &Path, page: &mut Page<'_>) -> Ended {
+pub(super) fn demo(options: demo::Options, page: &mut Page<'_>) -> Ended {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(demo::run(options, page.out()));
+    runtime.shutdown_timeout(LAST_WORK);
+    match ended {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) => Err(Failure::new(format!("The demo ended: {error}."))),
+    }
+}
+
+async fn run(settings: config::Settings, file: &Path) -> Ended {
     let (mut first, mut second) = (Stop::listen()?, Stop::listen()?);
-    let key_file = settings.store.key_file.clone();
-    let no_key_yet = !key_file.exists();
     let daemon = Daemon::start(settings, Some(file.to_owned()), Clock::system())
         .await
         .map_err(|error| Failure::new(format!("Sekisho does not start: {error}.")))?;
-    if no_key_yet && key_file.exists() {
-        page.line(format!(
-            "A master key was made at {}. Keep a copy of it apart from the backups: they are of no use without it.",
-            key_file.display()
-        ))?;
-    }
     let ended = tokio::select! {
         ended = daemon.run(async { first.wanted().await; }) => ended,
         () = second.wanted_twice() => {

@@ -69,11 +69,14 @@ pub struct Rooms {
     pub clock: Clock,
 }
 
+/// Lends a client: like which, at which address, with which secret, for how long. `false` when there is no room.
+pub type Lend = dyn Fn(&ClientName, IpAddr, Secret, Duration) -> bool + Send + Sync;
+
 /// What commands may do in rooms that this one does not know.
 #[derive(Clone)]
 pub struct Doors {
     /// Lends a loopback client with the policy of another, for so long (`server::Server::lend`).
-    pub lend: Arc<dyn Fn(&ClientName, IpAddr, Secret, Duration) -> bool + Send + Sync>,
+    pub lend: Arc<Lend>,
     /// The clients as configured.
     pub clients: Arc<dyn Fn() -> Vec<ClientShown> + Send + Sync>,
     /// Where Access-Requests are listened for.

@@ -140,7 +140,7 @@ impl Nas {
         secret: Secret,
         patience: Duration,
     ) -> Result<Self, Error> {
-        let from = from.unwrap_or(match to {
+        let from = from.unwrap_or_else(|| match to {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         });

@@ -1,7 +1,7 @@
 //! What people type: passwords, codes, first lines of files.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, IsTerminal as _, Read};
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;
 
 use zeroize::Zeroizing;

@@ -36,6 +36,11 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// The writer itself, for what tells a story of its own.
+    pub(in crate::cli) fn out(&mut self) -> &mut dyn Write {
+        self.out
+    }
+
     /// Whether the answer is to be JSON.
     pub(in crate::cli) fn is_json(&self) -> bool {
         self.json

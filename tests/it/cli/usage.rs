@@ -7,6 +7,7 @@ use super::{binary, json, run, write};
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["serve"],
+    &["demo"],
     &["check"],
     &["try"],
     &["why"],
