@@ -82,6 +82,19 @@ pub enum Error {
 ///
 /// When something does not start, or the daemon ends by itself.
 pub async fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
+    run_until(options, out, interrupted()).await
+}
+
+/// As [`run`], until `shutdown` is ready.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn run_until(
+    options: Options,
+    out: &mut dyn Write,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
     let real = Path::new(config::FILE);
     if real.exists() {
         return Err(Error::RealConfiguration(real.to_owned()));
@@ -111,7 +124,7 @@ pub async fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
     shown.welcome(&apps, clock.now(), out)?;
     let spool = folder.spool();
     tokio::select! {
-        ended = daemon.run(interrupted()) => ended?,
+        ended = daemon.run(shutdown) => ended?,
         shown = narrate(&apps, &spool, &clock, out) => shown?,
     }
     writeln!(out, "\nThe demo is over; nothing is left of it.")?;
@@ -121,7 +134,8 @@ pub async fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
 fn listen(options: &Options) -> io::Result<SocketAddr> {
     match options.radius {
         // Asked for by name: taken, it is an error.
-        Some(address) => Ok(address),
+        Some(address) if address.port() != 0 => Ok(address),
+        Some(any_port) => sample::free(any_port),
         None => sample::free(LISTEN.parse().map_err(io::Error::other)?),
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn shared_secret() -> Secret {
 /// The address itself if it is free; another port of it if it is not.
 pub(super) fn free(wanted: SocketAddr) -> io::Result<SocketAddr> {
     match UdpSocket::bind(wanted) {
-        Ok(_free) => Ok(wanted),
+        Ok(free) => free.local_addr(),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             UdpSocket::bind(SocketAddr::new(wanted.ip(), 0))?.local_addr()
         }

@@ -1,5 +1,7 @@
 //! The sample directory of the demo, seen by OpenLDAP's tools and by the library that the daemon uses.
 
+mod run;
+
 use std::process::Output;
 use std::time::Duration;
 
