@@ -4,366 +4,61 @@
 //! depends on is on the disk before the operation returns. One set of operations; the engine is
 //! SQLite. Not here: what follows from a result (`access`).
 
-use std::net::IpAddr;
+mod audit;
+mod backup;
+mod codes;
+mod database;
+mod keys;
+mod people;
+mod settings;
+mod words;
+mod writer;
+
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::{Deserialize, Serialize};
+use arc_swap::ArcSwap;
+use nix::fcntl::{Flock, FlockArg};
+use rusqlite::Connection;
+use zeroize::Zeroizing;
 
-use crate::account::{
-    AccountId, AccountKey, ClientName, Decision, FactorKind, Language, Reason, Station,
-};
+use crate::account::{AccountId, AccountKey, ClientName, Decision, FactorKind, Station};
 use crate::clock::{Clock, Timestamp};
-use crate::factor::{Totp, TotpStep};
+use crate::factor::Totp;
 use crate::secret::Key;
+use codes::Kinds;
+use database::Readers;
+use keys::Keys;
+use writer::{Writer, Writing};
 
-/// `[store]` after checking.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The folder of the database.
-    pub folder: PathBuf,
-    /// The file of the master key.
-    pub key_file: PathBuf,
-    /// How long the audit trail is kept.
-    pub audit_keep: Duration,
-    /// The most rows of the audit trail; the oldest go first.
-    pub audit_rows: u64,
-    /// Limits on codes and messages.
-    pub limits: Limits,
-}
+pub use settings::{Error, Limits, Settings};
+pub use words::{
+    AccountingRecord, Challenge, ChallengeFacts, CodeIssued, CodeJudged, Enrolled, Failure, Health,
+    KnownAccount, PasswordStanding, Proof, Recorded, SentCode, Standing, Told, Wanted,
+};
 
-/// The limits of D10 that the store counts.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Wrong codes in a row before codes are locked.
-    pub wrong_codes: u32,
-    /// How long codes are locked then; doubled at each further lock, up to a day, until a right code.
-    pub code_lock: Duration,
-    /// Messages to one number within an hour.
-    pub messages_per_number: u32,
-    /// Messages for one account within an hour.
-    pub messages_per_account: u32,
-    /// Messages for one account within a day.
-    pub messages_per_account_day: u32,
-    /// Messages in total within a day.
-    pub messages_total_day: u32,
-    /// How long a sent code holds.
-    pub code_life: Duration,
-    /// Tries on one sent code.
-    pub code_tries: u32,
-    /// How long a number must have been in the directory before a code is sent to it.
-    pub number_age: Duration,
-    /// How long a wrong password counts.
-    pub password_window: Duration,
-    /// How long a station that logged in is known as the account's own.
-    pub station_known: Duration,
-}
-
-/// The store did not do it: nothing was changed, or it is not known; no verdict follows.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The disk is full, read-only or gone.
-    #[error("store cannot be written: {0}")]
-    Unwritable(#[source] rusqlite::Error),
-    /// The file is no database, or a damaged one.
-    #[error("store is damaged: {0}")]
-    Corrupt(#[source] rusqlite::Error),
-    /// A value does not open under the master key.
-    #[error("store was sealed under another master key")]
-    WrongKey,
-    /// A newer Sekisho wrote it.
-    #[error("store has schema {found}, this version knows {known}: a newer sekisho wrote it")]
-    Newer {
-        /// The schema's version in the file.
-        found: u32,
-        /// The newest that this program knows.
-        known: u32,
-    },
-    /// The writer's queue is full, or the store is closing.
-    #[error("store is overloaded or closing")]
-    Busy,
-    /// A file could not be read or made.
-    #[error("{path}: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
-/// What an account has enrolled, and whether codes are locked: read before the bind.
-#[derive(Clone, Debug, Default)]
-pub struct Standing {
-    /// Proven factors.
-    pub factors: Vec<Enrolled>,
-    /// Codes are not judged until then.
-    pub locked_until: Option<Timestamp>,
-    /// A sent code is open.
-    pub sent_code_open: bool,
-    /// Digits of the sent code that is open.
-    pub sent_code_digits: u8,
-    /// Wrong passwords of late.
-    pub passwords: PasswordStanding,
-}
-
-/// Wrong passwords for an account within [`Limits::password_window`], seen from one station.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PasswordStanding {
-    /// This station logged in as this account before ([`Limits::station_known`]). Never true for an unknown station.
-    pub known_station: bool,
-    /// Wrong passwords from this station.
-    pub wrong_here: u32,
-    /// Wrong passwords from all stations that never logged in as this account, together.
-    pub wrong_strangers: u32,
-    /// When the last wrong password came, from this station if it is known, else from any stranger.
-    pub last_wrong: Option<Timestamp>,
-}
-
-/// One enrolled factor, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Enrolled {
-    /// Its number, unique in the store.
-    pub id: i64,
-    /// What it is.
-    pub kind: FactorKind,
-    /// The name it was given.
-    pub label: String,
-    /// Digits of its codes (TOTP); recovery codes left (recovery).
-    pub digits: u8,
-    /// Whether a code of it was proven.
-    pub proven: bool,
-    /// When it was enrolled.
-    pub enrolled: Timestamp,
-    /// When it was last used.
-    pub used: Option<Timestamp>,
-}
-
-/// What came of a code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum CodeJudged {
-    /// Right, and now used; the decision was recorded with it.
-    Accepted {
-        /// The kind of the factor.
-        kind: FactorKind,
-        /// Its number; none for a sent code.
-        factor: Option<i64>,
-    },
-    /// Right, but used before.
-    Used(FactorKind),
-    /// Wrong.
-    Wrong {
-        /// Tries left before codes are locked.
-        left: u32,
-    },
-    /// Not judged: too many wrong codes.
-    Locked {
-        /// Until when.
-        until: Timestamp,
-    },
-}
-
-/// What came of asking to send a code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum CodeIssued {
-    /// Counted and recorded: send it.
-    Send,
-    /// A limit is reached.
-    Limited {
-        /// When a message may be asked for again.
-        until: Timestamp,
-    },
-    /// The number appeared in the directory too recently.
-    NumberTooNew {
-        /// When it may be used.
-        until: Timestamp,
-    },
-}
-
-/// A code to be sent, as the store needs it.
-#[derive(Clone, Debug)]
-pub struct SentCode {
-    /// Whose.
-    pub account: AccountId,
-    /// SMS or voice.
-    pub kind: FactorKind,
-    /// `OneTimeCode::digest` of the code.
-    pub digest: [u8; 32],
-    /// How many digits it has.
-    pub digits: u8,
-    /// The number in E.164; kept as keyed digest.
-    pub number: String,
-    /// When the entry was last changed, for the age of a number never seen before.
-    pub entry_changed: Option<Timestamp>,
-}
-
-/// An open challenge: what must be remembered between Access-Challenge and the answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Challenge {
-    /// The account whose password was proven.
-    pub account: AccountId,
-    /// The account key of the typed name, which the answer must have too.
-    pub name: AccountKey,
-    /// The client, which the answer must come from too.
-    pub client: ClientName,
-    /// What was asked for.
-    pub asked: FactorKind,
-    /// The first request's facts, for rules, audit and reply attributes.
-    pub facts: ChallengeFacts,
-    /// Rounds left.
-    pub rounds_left: u8,
-    /// When it ends.
-    pub expires: Timestamp,
-}
-
-/// The facts of the first request that the answer's verdict depends on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ChallengeFacts {
-    /// The attempt's number.
-    pub attempt: crate::account::AttemptId,
-    /// The station of the first request.
-    pub station: Station,
-    /// The attribute that told it.
-    pub station_from: Option<Arc<str>>,
-    /// Its zone.
-    pub zone: Option<Arc<str>>,
-    /// The rule that asked.
-    pub rule: Option<Arc<str>>,
-    /// The names of the reply sets that an Accept will carry.
-    pub reply: Vec<Arc<str>>,
-    /// The language of the texts.
-    pub language: Language,
-    /// The masked end of the number that a code went to.
-    pub number_end: Option<Arc<str>>,
-}
-
-/// A failure before the password was proven: counted by account, client and minute, not one row each.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// The account, if the entry was found.
-    pub account: Option<AccountId>,
-    /// The decision; names of unknown people are kept as a few samples only.
-    pub decision: Arc<Decision>,
-}
-
-/// An Accounting-Request as kept.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AccountingRecord {
-    /// When it arrived.
-    pub at: Timestamp,
-    /// The client.
-    pub client: ClientName,
-    /// Where it came from.
-    pub nas: IpAddr,
-    /// Acct-Session-Id.
-    pub session: String,
-    /// Acct-Status-Type.
-    pub status: u32,
-    /// The name that the NAS gives.
-    pub name: String,
-    /// The station.
-    pub station: Station,
-    /// Seconds of session, octets in, octets out, terminate cause, framed address: what is present.
-    pub details: serde_json::Value,
-}
-
-/// Whether an accounting record was new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recorded {
-    /// It was.
-    New,
-    /// The same session and status (and, for interim, the same counters) is already kept.
-    Known,
-}
-
-/// One row of the story that `sekisho why` tells.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Told {
-    /// A decision.
-    Decision(Box<Decision>),
-    /// Failures before the password was proven, of one account (or of unknown people), client, reason and minute.
-    Failures {
-        /// The minute's beginning.
-        minute: Timestamp,
-        /// The last one.
-        last: Timestamp,
-        /// How many.
-        count: u64,
-        /// The account, unless unknown.
-        account: Option<AccountId>,
-        /// Some of the names that were typed.
-        names: Vec<String>,
-        /// Some of the stations.
-        stations: Vec<String>,
-        /// The client.
-        client: ClientName,
-        /// Why.
-        reason: Reason,
-    },
-    /// What an operator did.
-    Operator {
-        /// When.
-        at: Timestamp,
-        /// The account, if it was about one.
-        account: Option<AccountId>,
-        /// The uid of the operator.
-        uid: u32,
-        /// What, as a sentence without secrets.
-        what: String,
-    },
-}
-
-/// What `why` looks for.
-#[derive(Clone, Debug)]
-pub enum Wanted {
-    /// The newest of everybody.
-    Newest,
-    /// One account.
-    Account(AccountId),
-    /// An account key, for people that the directory does not know (any more).
-    Name(AccountKey),
-    /// One attempt.
-    Attempt(String),
-}
-
-/// What an account is, for lists.
-#[derive(Clone, Debug, Serialize)]
-pub struct KnownAccount {
-    /// The stable id.
-    pub account: AccountId,
-    /// The name it last logged in or was enrolled with.
-    pub name: String,
-    /// Its factors.
-    pub factors: Vec<Enrolled>,
-    /// Codes are locked until then.
-    pub locked_until: Option<Timestamp>,
-}
-
-/// What the store says of itself, for `status` and metrics.
-#[derive(Clone, Debug, Serialize)]
-pub struct Health {
-    /// The last write succeeded.
-    pub writable: bool,
-    /// The last error, in words.
-    pub last_error: Option<String>,
-    /// Accounts with a factor.
-    pub accounts: u64,
-    /// Rows of the audit trail.
-    pub audit_rows: u64,
-    /// Octets of the database and its log.
-    pub octets: u64,
-    /// The schema's version.
-    pub schema: u32,
-}
+/// The most accounts of one list; the caller asks again after the last.
+const LIST: u32 = 10_000;
 
 /// The store. Cheap to clone; the last one dropped closes it.
 #[derive(Clone)]
 pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    writer: Writer,
+    readers: Readers,
+    limits: Arc<ArcSwap<Limits>>,
+    digest: Key,
     clock: Clock,
+    database: PathBuf,
+    key_file: PathBuf,
+    failures_lost: AtomicU64,
+    /// Dropped last: nobody may replace the database before it is closed.
+    _held: Flock<std::fs::File>,
 }
 
 impl Store {
@@ -373,12 +68,50 @@ impl Store {
     ///
     /// When it cannot be opened, is damaged, newer, or sealed under another key.
     pub fn open(settings: &Settings, master: &Key, clock: Clock) -> Result<Self, Error> {
-        todo!()
+        let held = database::hold(settings, FlockArg::LockSharedNonblock)?;
+        let path = database::path(settings);
+        let mut connection = database::open_writer(&path)?;
+        database::migrate(&mut connection, clock.now())?;
+        let keys = if let Some(keys) = Keys::load(&connection, master)? {
+            keys
+        } else {
+            let keys = Keys::random();
+            let transaction = connection.transaction()?;
+            keys.save(&transaction, master)?;
+            transaction.commit()?;
+            keys
+        };
+        database::sync_folder(&settings.folder)?;
+        let readers = Readers::open(&path)?;
+        let limits = Arc::new(ArcSwap::from_pointee(settings.limits.clone()));
+        let writing = Writing {
+            connection,
+            clock: clock.clone(),
+            data: keys.data,
+            digest: keys.digest.clone(),
+            limits: limits.load_full(),
+            audit_keep: settings.audit_keep,
+            audit_rows: settings.audit_rows,
+            stations_swept: Cell::new(Timestamp::default()),
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                writer: Writer::start(writing, limits.clone(), &path)?,
+                readers,
+                limits,
+                digest: keys.digest,
+                clock,
+                database: path,
+                key_file: settings.key_file.clone(),
+                failures_lost: AtomicU64::new(0),
+                _held: held,
+            }),
+        })
     }
 
     /// New limits after a reload.
     pub fn set_limits(&self, limits: Limits) {
-        todo!()
+        self.inner.limits.store(Arc::new(limits));
     }
 
     /// What the account has, whether its codes are locked, and its wrong passwords as seen from a station. A read: does not
@@ -388,7 +121,9 @@ impl Store {
     ///
     /// When it cannot be read.
     pub fn standing(&self, account: &AccountId, station: &Station) -> Result<Standing, Error> {
-        todo!()
+        let reader = self.inner.readers.short();
+        let limits = self.inner.limits.load();
+        people::standing(&reader, &limits, self.inner.clock.now(), (account, station))
     }
 
     /// Counts a wrong password for account and station, and the failure as [`Store::count_failure`] does; returns when it is on the
@@ -403,7 +138,12 @@ impl Store {
         station: &Station,
         failure: Failure,
     ) -> Result<(), Error> {
-        todo!()
+        let (account, station) = (account.clone(), station.clone());
+        self.write(move |writing| {
+            writing.wrong_password(&account, &station, &failure.decision.name)?;
+            writing.count_failure(&failure)
+        })
+        .await
     }
 
     /// Judges a typed code (in the form of `factor::typed_code`) against every proven factor and the open sent code, counting
@@ -421,7 +161,10 @@ impl Store {
         only: &[FactorKind],
         decision: Decision,
     ) -> Result<CodeJudged, Error> {
-        todo!()
+        let (account, code) = (account.clone(), Zeroizing::new(code.to_owned()));
+        let only = Kinds::of(only);
+        self.write(move |writing| writing.use_code(&account, &code, only, decision))
+            .await
     }
 
     /// Counts a message against all limits, checks the number's age, and opens the code, replacing one that is open.
@@ -430,7 +173,7 @@ impl Store {
     ///
     /// When it cannot be written: then nothing may be sent.
     pub async fn issue_code(&self, code: SentCode) -> Result<CodeIssued, Error> {
-        todo!()
+        self.write(move |writing| writing.issue_code(&code)).await
     }
 
     /// Takes back a code that no gateway took; the message stays counted.
@@ -439,7 +182,9 @@ impl Store {
     ///
     /// When it cannot be written.
     pub async fn withdraw_code(&self, account: &AccountId) -> Result<(), Error> {
-        todo!()
+        let account = account.clone();
+        self.write(move |writing| writing.withdraw_code(&account))
+            .await
     }
 
     /// Opens a challenge under a State, with the decision that made it.
@@ -453,7 +198,9 @@ impl Store {
         challenge: Challenge,
         decision: Arc<Decision>,
     ) -> Result<(), Error> {
-        todo!()
+        let state = self.state_digest(state);
+        self.write(move |writing| writing.open_and_record(&state, &challenge, &decision))
+            .await
     }
 
     /// Takes a challenge: the first that asks gets it, nobody after. Expired ones, and those of another client or name, are not given
@@ -468,7 +215,10 @@ impl Store {
         client: &ClientName,
         name: &AccountKey,
     ) -> Result<Option<Challenge>, Error> {
-        todo!()
+        let state = self.state_digest(state);
+        let (client, name) = (client.clone(), name.clone());
+        self.write(move |writing| writing.take_challenge(&state, &client, &name))
+            .await
     }
 
     /// Records a decision made after the password was proven.
@@ -477,12 +227,18 @@ impl Store {
     ///
     /// When it cannot be written: then nothing may be accepted.
     pub async fn record(&self, decision: Arc<Decision>) -> Result<(), Error> {
-        todo!()
+        self.write(move |writing| writing.record(&decision)).await
     }
 
     /// Counts a failure before the password was proven. Does not wait for the disk; when the queue is full it is lost and counted.
     pub fn count_failure(&self, failure: Failure) {
-        todo!()
+        if !self
+            .inner
+            .writer
+            .tell(move |writing| writing.count_failure(&failure))
+        {
+            self.inner.failures_lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Keeps an accounting record; returns when it is on the disk.
@@ -491,7 +247,8 @@ impl Store {
     ///
     /// When it cannot be written: then it may not be acknowledged.
     pub async fn record_accounting(&self, record: AccountingRecord) -> Result<Recorded, Error> {
-        todo!()
+        self.write(move |writing| writing.record_accounting(&record))
+            .await
     }
 
     /// Enrols a TOTP; `proven` is the step of the code that proved it, which counts as used. Returns its number.
@@ -507,7 +264,9 @@ impl Store {
         totp: Totp,
         proven: Proof,
     ) -> Result<i64, Error> {
-        todo!()
+        let (account, name, label) = (account.clone(), name.to_owned(), label.to_owned());
+        self.write(move |writing| writing.enrol_totp((&account, &name), &label, &totp, proven))
+            .await
     }
 
     /// Replaces the recovery codes by new ones, given as digests.
@@ -521,7 +280,9 @@ impl Store {
         name: &str,
         digests: Vec<[u8; 32]>,
     ) -> Result<(), Error> {
-        todo!()
+        let (account, name) = (account.clone(), name.to_owned());
+        self.write(move |writing| writing.replace_recovery_codes(&account, &name, &digests))
+            .await
     }
 
     /// Removes one factor. Says whether it was there.
@@ -530,7 +291,9 @@ impl Store {
     ///
     /// When it cannot be written.
     pub async fn remove_factor(&self, account: &AccountId, factor: i64) -> Result<bool, Error> {
-        todo!()
+        let account = account.clone();
+        self.write(move |writing| writing.remove_factor(&account, factor))
+            .await
     }
 
     /// Removes every factor, open challenge and code of the account. Says how many factors there were.
@@ -539,7 +302,8 @@ impl Store {
     ///
     /// When it cannot be written.
     pub async fn reset(&self, account: &AccountId) -> Result<u64, Error> {
-        todo!()
+        let account = account.clone();
+        self.write(move |writing| writing.reset(&account)).await
     }
 
     /// Ends the lock-out of codes and forgets wrong codes and message counts.
@@ -548,7 +312,8 @@ impl Store {
     ///
     /// When it cannot be written.
     pub async fn unlock(&self, account: &AccountId) -> Result<(), Error> {
-        todo!()
+        let account = account.clone();
+        self.write(move |writing| writing.unlock(&account)).await
     }
 
     /// Everybody with a factor or a lock-out, by name; at most `limit` after `after`.
@@ -561,7 +326,11 @@ impl Store {
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<KnownAccount>, Error> {
-        todo!()
+        let now = self.inner.clock.now();
+        self.read(move |reader| {
+            people::accounts(reader, now, &after.unwrap_or_default(), limit.min(LIST))
+        })
+        .await
     }
 
     /// Factors of an account, unproven ones too, and its lock-out.
@@ -570,7 +339,9 @@ impl Store {
     ///
     /// When it cannot be read.
     pub async fn known(&self, account: &AccountId) -> Result<Option<KnownAccount>, Error> {
-        todo!()
+        let (account, now) = (account.clone(), self.inner.clock.now());
+        self.read(move |reader| people::known(reader, now, &account))
+            .await
     }
 
     /// Records what an operator did.
@@ -584,7 +355,9 @@ impl Store {
         account: Option<&AccountId>,
         what: &str,
     ) -> Result<(), Error> {
-        todo!()
+        let (account, what) = (account.cloned(), what.to_owned());
+        self.write(move |writing| writing.record_operator(uid, account.as_ref(), &what))
+            .await
     }
 
     /// The newest rows of a story, newest first.
@@ -593,7 +366,8 @@ impl Store {
     ///
     /// When it cannot be read.
     pub async fn story(&self, wanted: Wanted, limit: u32) -> Result<Vec<Told>, Error> {
-        todo!()
+        self.read(move |reader| audit::story(reader, &wanted, limit))
+            .await
     }
 
     /// Copies the database, whole and consistent, to a new file of mode 0600, while the store is in use.
@@ -602,7 +376,8 @@ impl Store {
     ///
     /// When the copy cannot be made; an existing file is refused.
     pub async fn backup(&self, to: &Path) -> Result<(), Error> {
-        todo!()
+        let (database, to) = (self.inner.database.clone(), to.to_owned());
+        blocking(move || backup::backup(&database, &to)).await
     }
 
     /// Makes a new master key, seals everything anew under it in one transaction and replaces the key file; a crash at any
@@ -612,18 +387,39 @@ impl Store {
     ///
     /// When it cannot be done: then the old key still holds.
     pub async fn rotate_key(&self) -> Result<(), Error> {
-        todo!()
+        self.inner.writer.rotate(&self.inner.key_file).await
     }
 
     /// The key under which digests of codes are made (`OneTimeCode::digest`, `RecoveryCode::digest`).
     #[must_use]
     pub fn code_key(&self) -> Key {
-        todo!()
+        self.inner.digest.clone()
     }
 
     /// What it says of itself.
     pub fn health(&self) -> Health {
-        todo!()
+        let pulse = &self.inner.writer.pulse;
+        let reader = self.inner.readers.short();
+        let count = |sql| {
+            reader
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+                .map(|rows: i64| u64::try_from(rows).unwrap_or_default())
+        };
+        let accounts: Result<u64, rusqlite::Error> = count(people::COUNT_ACCOUNTS);
+        let audit_rows: Result<u64, rusqlite::Error> = count(audit::ROWS);
+        let unreadable = accounts.as_ref().err().or(audit_rows.as_ref().err());
+        Health {
+            writable: pulse.writable() && self.running() && unreadable.is_none(),
+            last_error: unreadable
+                .map(ToString::to_string)
+                .or_else(|| pulse.last_error()),
+            accounts: accounts.unwrap_or_default(),
+            audit_rows: audit_rows.unwrap_or_default(),
+            octets: database::octets(&self.inner.database),
+            schema: database::newest(),
+            failures_lost: self.inner.failures_lost.load(Ordering::Relaxed),
+        }
     }
 
     /// Throws away what has expired: challenges, codes, counters, old audit rows. Called once a minute.
@@ -632,7 +428,8 @@ impl Store {
     ///
     /// When it cannot be written.
     pub async fn sweep(&self) -> Result<(), Error> {
-        todo!()
+        while self.write(Writing::sweep).await? {}
+        Ok(())
     }
 
     /// Waits until everything queued is on the disk. For the end, and for tests.
@@ -641,17 +438,48 @@ impl Store {
     ///
     /// When it cannot be written.
     pub async fn flush(&self) -> Result<(), Error> {
-        todo!()
+        self.write(|_| Ok(())).await
+    }
+
+    /// Whether the writer still works; if not, the daemon has to be started anew.
+    #[must_use]
+    pub fn running(&self) -> bool {
+        self.inner.writer.running()
+    }
+
+    async fn write<T, W>(&self, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Writing) -> Result<T, Error> + Send + 'static,
+    {
+        self.inner.writer.write(work).await
+    }
+
+    /// A read that takes long, away from the runtime's threads.
+    async fn read<T, R>(&self, read: R) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        R: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    {
+        let inner = self.inner.clone();
+        blocking(move || read(&inner.readers.long())).await
+    }
+
+    /// Challenges are found by a digest, so that who reads the store cannot answer them.
+    fn state_digest(&self, state: &[u8]) -> [u8; 32] {
+        self.inner.digest.digest(&[b"state", state])
     }
 }
 
-/// Whether a factor was proven at enrolment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// By the code of this step.
-    Step(TotpStep),
-    /// Not; it is active because the operator said so aloud.
-    Waived,
+/// Runs what takes long on a thread that may wait.
+async fn blocking<T, R>(run: R) -> Result<T, Error>
+where
+    T: Send + 'static,
+    R: FnOnce() -> Result<T, Error> + Send + 'static,
+{
+    tokio::task::spawn_blocking(run)
+        .await
+        .unwrap_or(Err(Error::Busy))
 }
 
 /// Puts a backup in the place of the database of a store that is not running. Blocking.
@@ -660,7 +488,7 @@ pub enum Proof {
 ///
 /// When the backup is no store, is newer, or does not open under the key; then nothing was changed.
 pub fn restore(settings: &Settings, master: &Key, from: &Path) -> Result<(), Error> {
-    todo!()
+    backup::restore(settings, master, from)
 }
 
 /// Reads the master key, or makes it if there is neither file nor database. Says whether it was made. Blocking.
@@ -669,5 +497,5 @@ pub fn restore(settings: &Settings, master: &Key, from: &Path) -> Result<(), Err
 ///
 /// When the file cannot be read, is no key, can be read by others, or is missing though a database exists.
 pub fn master_key(settings: &Settings) -> Result<(Key, bool), Error> {
-    todo!()
+    keys::find(settings)
 }

@@ -1,0 +1,292 @@
+//! Connections: how they are opened, the schema's migrations, the readers, named statements.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use nix::fcntl::{Flock, FlockArg};
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Error, Settings};
+use crate::clock::Timestamp;
+
+/// "seki": tells our files from other people's databases.
+const APPLICATION: i32 = 0x7365_6b69;
+/// Every migration, in order; the schema's version is their number.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+/// Connections that read on the way of a login. A read takes microseconds, so that more than the
+/// runtime's usual number of threads are never at it at once.
+const READERS: usize = 4;
+/// Statements kept prepared by a connection: more than this room has.
+const STATEMENTS: usize = 128;
+/// Pages of the log after which a commit moves it into the database: 32 MiB, so that a page that is written
+/// again and again is moved once, and a start after a crash reads the log in well under a second.
+const CHECKPOINT_PAGES: u32 = 8192;
+/// What the log's file is cut to after it was moved: twice its usual size.
+const LOG_OCTETS: u32 = 64 << 20;
+/// How long to wait for another program (a shell of `sqlite3`, say) that holds the database.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+const FILE: &str = "sekisho.db";
+const SQL: &str = include_str!("sql/keys.sql");
+const MIGRATED: &str = statement(SQL, "migrations");
+const ADD_MIGRATION: &str = statement(SQL, "add-migration");
+
+/// The statement that stands under `-- :name` in a file of SQL. For constants: a name that is not there does not
+/// compile.
+#[expect(
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "runs when the program is compiled"
+)]
+pub(super) const fn statement(file: &'static str, name: &str) -> &'static str {
+    let (octets, mut at) = (file.as_bytes(), 0);
+    while at < octets.len() {
+        if stands(octets, at, b"-- :") && stands(octets, at + 4, name.as_bytes()) {
+            let start = at + 4 + name.len();
+            if octets[start] == b'\n' {
+                let mut end = start;
+                while end < octets.len() && !stands(octets, end, b"\n-- :") {
+                    end += 1;
+                }
+                let (until, _) = file.split_at(end);
+                let (_, body) = until.split_at(start);
+                return body.trim_ascii();
+            }
+        }
+        at += 1;
+    }
+    panic!("no statement of this name")
+}
+
+#[expect(clippy::indexing_slicing, reason = "runs when the program is compiled")]
+const fn stands(octets: &[u8], at: usize, word: &[u8]) -> bool {
+    let mut index = 0;
+    while index < word.len() {
+        if at + index >= octets.len() || octets[at + index] != word[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// Where the database lies.
+pub(super) fn path(settings: &Settings) -> PathBuf {
+    settings.folder.join(FILE)
+}
+
+/// Names the file with an error about it.
+pub(super) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File { path, source }
+}
+
+/// Makes sure that a folder's names are on the disk.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), Error> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(at(folder))
+}
+
+/// Marks the database as in use (shared) or as being replaced (exclusive), until dropped.
+pub(super) fn hold(settings: &Settings, how: FlockArg) -> Result<Flock<File>, Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&settings.folder)
+        .map_err(at(&settings.folder))?;
+    let path = settings.folder.join("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(at(&path))?;
+    Flock::lock(file, how).map_err(|(_, errno)| at(&path)(errno.into()))
+}
+
+/// Opens a connection that writes; makes the file, for us alone, if there is none.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
+    // A file system that cannot be written shows itself here, a database inside it at the first write.
+    drop(
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(at(path))?,
+    );
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    settle(&connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_OCTETS)?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    settle(&connection)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn settle(connection: &Connection) -> Result<(), Error> {
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(())
+}
+
+/// The schema's newest version.
+pub(super) fn newest() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// The schema's version in the file, 0 for an empty one.
+///
+/// # Errors
+///
+/// When it is newer than this program, was written by another, or by other migrations than ours.
+pub(super) fn schema(connection: &Connection) -> Result<u32, Error> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (found, known) = (pragma("user_version")?, newest());
+    let application = pragma("application_id")?;
+    if application != i64::from(APPLICATION) {
+        let tables: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        return if (found, application, tables) == (0, 0, 0) {
+            Ok(0)
+        } else {
+            Err(Error::damaged("the file is another program's database"))
+        };
+    }
+    let found = u32::try_from(found).map_err(|_| Error::damaged("its schema has no version"))?;
+    if found > known {
+        return Err(Error::Newer { found, known });
+    }
+    let mut applied = connection.prepare_cached(MIGRATED)?;
+    let mut applied = applied.query([])?;
+    for migration in MIGRATIONS.iter().take(found as usize) {
+        let row = applied
+            .next()?
+            .ok_or_else(|| Error::damaged("its migrations are not all recorded"))?;
+        if row.get_ref(1)?.as_blob().unwrap_or_default() != checksum(migration) {
+            return Err(Error::damaged("its schema is not what this version made"));
+        }
+    }
+    Ok(found)
+}
+
+/// Brings the schema up to date in one transaction.
+pub(super) fn migrate(connection: &mut Connection, now: Timestamp) -> Result<(), Error> {
+    let found = schema(connection)?;
+    if found == newest() {
+        return Ok(());
+    }
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for (version, migration) in (1_i64..).zip(MIGRATIONS).skip(found as usize) {
+        transaction.execute_batch(migration)?;
+        transaction.execute(ADD_MIGRATION, (version, checksum(migration), now.millis()))?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", newest())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn checksum(migration: &str) -> Vec<u8> {
+    digest(&SHA256, migration.as_bytes()).as_ref().to_vec()
+}
+
+/// Octets of the database and its log.
+pub(super) fn octets(path: &Path) -> u64 {
+    let octets = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+    octets(path).saturating_add(octets(&beside(path, "-wal")))
+}
+
+/// The path with something added to the file's name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Connections that only read.
+pub(super) struct Readers {
+    short: Vec<Mutex<Connection>>,
+    long: Mutex<Connection>,
+    next: AtomicUsize,
+}
+
+impl Readers {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            short: (0..READERS)
+                .map(|_| open_reader(path).map(Mutex::new))
+                .collect::<Result<_, _>>()?,
+            long: Mutex::new(open_reader(path)?),
+            next: AtomicUsize::new(0),
+        })
+    }
+
+    /// One for a read of microseconds: the first that is free, else in turn.
+    pub(super) fn short(&self) -> MutexGuard<'_, Connection> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % READERS;
+        let (before, from) = self.short.split_at(turn);
+        let mut order = from.iter().chain(before);
+        let first = order.next().unwrap_or(&self.long);
+        if let Ok(free) = first.try_lock() {
+            return free;
+        }
+        order
+            .find_map(|reader| reader.try_lock().ok())
+            .unwrap_or_else(|| first.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The one for reads that take long. Not for the runtime's threads.
+    pub(super) fn long(&self) -> MutexGuard<'_, Connection> {
+        self.long.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_found_by_their_whole_name() {
+        let file = "-- :one\nSELECT 1\n\n-- :one-more\nSELECT 2\n";
+        assert_eq!(statement(file, "one"), "SELECT 1");
+        assert_eq!(statement(file, "one-more"), "SELECT 2");
+    }
+
+    #[test]
+    fn migrations_are_those_that_were_shipped() {
+        let sums: Vec<String> = MIGRATIONS
+            .iter()
+            .map(|migration| data_encoding::HEXLOWER.encode(&checksum(migration)))
+            .collect();
+        assert_eq!(sums.len(), newest() as usize);
+    }
+}

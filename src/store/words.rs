@@ -1,0 +1,290 @@
+//! What goes into the store's operations and what comes out of them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::{
+    AccountId, AccountKey, ClientName, Decision, FactorKind, Language, Reason, Station,
+};
+use crate::clock::Timestamp;
+use crate::factor::TotpStep;
+
+/// What an account has enrolled, and whether codes are locked: read before the bind.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Proven factors.
+    pub factors: Vec<Enrolled>,
+    /// Codes are not judged until then.
+    pub locked_until: Option<Timestamp>,
+    /// A sent code is open.
+    pub sent_code_open: bool,
+    /// Digits of the sent code that is open.
+    pub sent_code_digits: u8,
+    /// Wrong passwords of late.
+    pub passwords: PasswordStanding,
+}
+
+/// Wrong passwords for an account within [`Limits::password_window`], seen from one station.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PasswordStanding {
+    /// This station logged in as this account before ([`Limits::station_known`]). Never true for an unknown station.
+    pub known_station: bool,
+    /// Wrong passwords from this station.
+    pub wrong_here: u32,
+    /// Wrong passwords from all stations that never logged in as this account, together.
+    pub wrong_strangers: u32,
+    /// When the last wrong password came, from this station if it is known, else from any stranger.
+    pub last_wrong: Option<Timestamp>,
+}
+
+/// One enrolled factor, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Enrolled {
+    /// Its number, unique in the store.
+    pub id: i64,
+    /// What it is.
+    pub kind: FactorKind,
+    /// The name it was given.
+    pub label: String,
+    /// Digits of its codes (TOTP); recovery codes left (recovery).
+    pub digits: u8,
+    /// Whether a code of it was proven.
+    pub proven: bool,
+    /// When it was enrolled.
+    pub enrolled: Timestamp,
+    /// When it was last used.
+    pub used: Option<Timestamp>,
+}
+
+/// What came of a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum CodeJudged {
+    /// Right, and now used; the decision was recorded with it.
+    Accepted {
+        /// The kind of the factor.
+        kind: FactorKind,
+        /// Its number; none for a sent code.
+        factor: Option<i64>,
+    },
+    /// Right, but used before.
+    Used(FactorKind),
+    /// Wrong.
+    Wrong {
+        /// Tries left before codes are locked.
+        left: u32,
+    },
+    /// Not judged: too many wrong codes.
+    Locked {
+        /// Until when.
+        until: Timestamp,
+    },
+}
+
+/// What came of asking to send a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum CodeIssued {
+    /// Counted and recorded: send it.
+    Send,
+    /// A limit is reached.
+    Limited {
+        /// When a message may be asked for again.
+        until: Timestamp,
+    },
+    /// The number appeared in the directory too recently.
+    NumberTooNew {
+        /// When it may be used.
+        until: Timestamp,
+    },
+}
+
+/// A code to be sent, as the store needs it.
+#[derive(Clone, Debug)]
+pub struct SentCode {
+    /// Whose.
+    pub account: AccountId,
+    /// SMS or voice.
+    pub kind: FactorKind,
+    /// `OneTimeCode::digest` of the code.
+    pub digest: [u8; 32],
+    /// How many digits it has.
+    pub digits: u8,
+    /// The number in E.164; kept as keyed digest.
+    pub number: String,
+    /// When the entry was last changed, for the age of a number never seen before.
+    pub entry_changed: Option<Timestamp>,
+}
+
+/// An open challenge: what must be remembered between Access-Challenge and the answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Challenge {
+    /// The account whose password was proven.
+    pub account: AccountId,
+    /// The account key of the typed name, which the answer must have too.
+    pub name: AccountKey,
+    /// The client, which the answer must come from too.
+    pub client: ClientName,
+    /// What was asked for.
+    pub asked: FactorKind,
+    /// The first request's facts, for rules, audit and reply attributes.
+    pub facts: ChallengeFacts,
+    /// Rounds left.
+    pub rounds_left: u8,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// The facts of the first request that the answer's verdict depends on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChallengeFacts {
+    /// The attempt's number.
+    pub attempt: crate::account::AttemptId,
+    /// The station of the first request.
+    pub station: Station,
+    /// The attribute that told it.
+    pub station_from: Option<Arc<str>>,
+    /// Its zone.
+    pub zone: Option<Arc<str>>,
+    /// The rule that asked.
+    pub rule: Option<Arc<str>>,
+    /// The names of the reply sets that an Accept will carry.
+    pub reply: Vec<Arc<str>>,
+    /// The language of the texts.
+    pub language: Language,
+    /// The masked end of the number that a code went to.
+    pub number_end: Option<Arc<str>>,
+}
+
+/// A failure before the password was proven: counted by account, client and minute, not one row each.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The account, if the entry was found.
+    pub account: Option<AccountId>,
+    /// The decision; names of unknown people are kept as a few samples only.
+    pub decision: Arc<Decision>,
+}
+
+/// An Accounting-Request as kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountingRecord {
+    /// When it arrived.
+    pub at: Timestamp,
+    /// The client.
+    pub client: ClientName,
+    /// Where it came from.
+    pub nas: IpAddr,
+    /// Acct-Session-Id.
+    pub session: String,
+    /// Acct-Status-Type.
+    pub status: u32,
+    /// The name that the NAS gives.
+    pub name: String,
+    /// The station.
+    pub station: Station,
+    /// Seconds of session, octets in, octets out, terminate cause, framed address: what is present.
+    pub details: serde_json::Value,
+}
+
+/// Whether an accounting record was new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It was.
+    New,
+    /// The same session and status (and, for interim, the same counters) is already kept.
+    Known,
+}
+
+/// One row of the story that `sekisho why` tells.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Told {
+    /// A decision.
+    Decision(Box<Decision>),
+    /// Failures before the password was proven, of one account (or of unknown people), client, reason and minute.
+    Failures {
+        /// The minute's beginning.
+        minute: Timestamp,
+        /// The last one.
+        last: Timestamp,
+        /// How many.
+        count: u64,
+        /// The account, unless unknown.
+        account: Option<AccountId>,
+        /// Some of the names that were typed.
+        names: Vec<String>,
+        /// Some of the stations.
+        stations: Vec<String>,
+        /// The client.
+        client: ClientName,
+        /// Why.
+        reason: Reason,
+    },
+    /// What an operator did.
+    Operator {
+        /// When.
+        at: Timestamp,
+        /// The account, if it was about one.
+        account: Option<AccountId>,
+        /// The uid of the operator.
+        uid: u32,
+        /// What, as a sentence without secrets.
+        what: String,
+    },
+}
+
+/// What `why` looks for.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// The newest of everybody.
+    Newest,
+    /// One account.
+    Account(AccountId),
+    /// An account key, for people that the directory does not know (any more).
+    Name(AccountKey),
+    /// One attempt.
+    Attempt(String),
+}
+
+/// What an account is, for lists.
+#[derive(Clone, Debug, Serialize)]
+pub struct KnownAccount {
+    /// The stable id.
+    pub account: AccountId,
+    /// The name it last logged in or was enrolled with.
+    pub name: String,
+    /// Its factors.
+    pub factors: Vec<Enrolled>,
+    /// Codes are locked until then.
+    pub locked_until: Option<Timestamp>,
+}
+
+/// What the store says of itself, for `status` and metrics.
+#[derive(Clone, Debug, Serialize)]
+pub struct Health {
+    /// The last write succeeded.
+    pub writable: bool,
+    /// The last error, in words.
+    pub last_error: Option<String>,
+    /// Accounts with a factor.
+    pub accounts: u64,
+    /// Rows of the audit trail.
+    pub audit_rows: u64,
+    /// Octets of the database and its log.
+    pub octets: u64,
+    /// The schema's version.
+    pub schema: u32,
+    /// Failures that were not counted because the writer's queue was full.
+    pub failures_lost: u64,
+}
+
+/// Whether a factor was proven at enrolment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// By the code of this step.
+    Step(TotpStep),
+    /// Not; it is active because the operator said so aloud.
+    Waived,
+}

@@ -1,0 +1,338 @@
+//! The one thread that writes: it collects what is queued, does it in one transaction, and answers
+//! when that is on the disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Error, Limits, database, keys};
+use crate::clock::{Clock, Timestamp};
+use crate::secret::Key;
+
+/// Jobs that may wait: at some hundred octets each a few MiB, and well under a second of the
+/// writer's work, so that what waits longer than a NAS does is refused instead of queued.
+const QUEUE: usize = 8192;
+/// Jobs in one commit: enough that the disk's flush is shared, few enough that the first need not
+/// wait long for the last.
+const BATCH: usize = 256;
+/// A log longer than this is moved into the database even if that means waiting for readers: four
+/// times the size at which it is moved in passing.
+const LONG_LOG: u64 = 128 << 20;
+/// How long the writer waits for readers then; logins wait with it.
+const LOG_PATIENCE: Duration = Duration::from_millis(50);
+/// Commits between two looks at the log's length.
+const LOG_LOOK: u32 = 64;
+
+/// What a job works with.
+pub(super) struct Writing {
+    pub(super) connection: Connection,
+    pub(super) clock: Clock,
+    pub(super) data: Key,
+    pub(super) digest: Key,
+    pub(super) limits: Arc<Limits>,
+    pub(super) audit_keep: Duration,
+    pub(super) audit_rows: u64,
+    pub(super) stations_swept: std::cell::Cell<Timestamp>,
+}
+
+/// Whether the last write succeeded.
+pub(super) struct Pulse {
+    writable: AtomicBool,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Pulse {
+    pub(super) fn writable(&self) -> bool {
+        self.writable.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn last_error(&self) -> Option<String> {
+        self.last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn beat(&self) {
+        if !self.writable.load(Ordering::Relaxed) && !self.writable.swap(true, Ordering::Relaxed) {
+            log::info!("store can be written again");
+        }
+    }
+
+    fn fail(&self, error: &str) {
+        self.writable.store(false, Ordering::Relaxed);
+        self.note(error);
+    }
+
+    /// Remembers an error, and says it unless it is the one that was said last.
+    fn note(&self, error: &str) {
+        let mut last = self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.as_deref() != Some(error) {
+            log::error!("{error}");
+            *last = Some(error.to_owned());
+        }
+    }
+}
+
+/// One operation on its way through the writer.
+trait Job: Send {
+    /// Does it, and keeps the result. An error is given back as far as it concerns the others.
+    fn run(&mut self, writing: &Writing) -> Result<(), Error>;
+    /// Gives the result, now that it is on the disk; or says that nothing is.
+    fn answer(self: Box<Self>, failed: Option<&Error>);
+}
+
+struct Task<T, W> {
+    work: Option<W>,
+    done: Option<Result<T, Error>>,
+    reply: Option<oneshot::Sender<Result<T, Error>>>,
+}
+
+impl<T, W> Job for Task<T, W>
+where
+    T: Send,
+    W: FnOnce(&Writing) -> Result<T, Error> + Send,
+{
+    fn run(&mut self, writing: &Writing) -> Result<(), Error> {
+        let Some(work) = self.work.take() else {
+            return Ok(());
+        };
+        let done = work(writing);
+        let concerns = done.as_ref().map(|_| ()).map_err(Error::same);
+        self.done = Some(done);
+        concerns
+    }
+
+    fn answer(self: Box<Self>, failed: Option<&Error>) {
+        let result = match (failed, self.done) {
+            (None, Some(done)) => done,
+            (Some(error), _) => Err(error.same()),
+            (None, None) => Err(Error::Busy),
+        };
+        if let Some(reply) = self.reply {
+            // Nobody waits any more when the request's time ran out: the work stays done.
+            let _unheard = reply.send(result);
+        }
+    }
+}
+
+enum Message {
+    Job(Box<dyn Job>),
+    Rotate(PathBuf, oneshot::Sender<Result<(), Error>>),
+}
+
+/// The way to the writer's thread; dropping it waits for what is queued and closes the database.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Message>>,
+    thread: Option<JoinHandle<()>>,
+    pub(super) pulse: Arc<Pulse>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(super) fn start(
+        writing: Writing,
+        limits: Arc<ArcSwap<Limits>>,
+        path: &Path,
+    ) -> Result<Self, Error> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let pulse = Arc::new(Pulse {
+            writable: AtomicBool::new(true),
+            last_error: Mutex::new(None),
+        });
+        let mut desk = Desk {
+            writing,
+            limits,
+            jobs,
+            log: database::beside(path, "-wal"),
+            commits: 0,
+            pulse: pulse.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || desk.work())
+            .map_err(database::at(path))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+            pulse,
+        })
+    }
+
+    /// Whether the thread still works.
+    pub(super) fn running(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| !queue.is_closed())
+    }
+
+    /// Does some work in the writer; returns when it is on the disk.
+    pub(super) async fn write<T, W>(&self, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Writing) -> Result<T, Error> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Job(Box::new(Task {
+            work: Some(work),
+            done: None,
+            reply: Some(reply),
+        })))?;
+        answer.await.unwrap_or(Err(Error::Busy))
+    }
+
+    /// Does some work in the writer whose result nobody waits for. `false` when the queue is full.
+    pub(super) fn tell<W>(&self, work: W) -> bool
+    where
+        W: FnOnce(&Writing) -> Result<(), Error> + Send + 'static,
+    {
+        self.send(Message::Job(Box::new(Task {
+            work: Some(work),
+            done: None,
+            reply: None,
+        })))
+        .is_ok()
+    }
+
+    /// Makes a new master key: see [`keys::rotate`].
+    pub(super) async fn rotate(&self, key_file: &Path) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Rotate(key_file.to_owned(), reply))?;
+        answer.await.unwrap_or(Err(Error::Busy))
+    }
+
+    fn send(&self, message: Message) -> Result<(), Error> {
+        let queue = self.queue.as_ref().ok_or(Error::Busy)?;
+        queue.try_send(message).map_err(|_| Error::Busy)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the store's writer had panicked");
+        }
+    }
+}
+
+/// The thread's own side.
+struct Desk {
+    writing: Writing,
+    limits: Arc<ArcSwap<Limits>>,
+    jobs: mpsc::Receiver<Message>,
+    log: PathBuf,
+    commits: u32,
+    pulse: Arc<Pulse>,
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.pulse
+                .fail("the store's writer has panicked: nothing more is written");
+        }
+    }
+}
+
+impl Desk {
+    fn work(&mut self) {
+        let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH);
+        while let Some(first) = self.jobs.blocking_recv() {
+            let mut next = Some(first);
+            let mut rotation = None;
+            while let Some(message) = next {
+                match message {
+                    Message::Job(job) => batch.push(job),
+                    Message::Rotate(key_file, reply) => {
+                        rotation = Some((key_file, reply));
+                        break;
+                    }
+                }
+                if batch.len() >= BATCH {
+                    break;
+                }
+                next = self.jobs.try_recv().ok();
+            }
+            self.commit(&mut batch);
+            if let Some((key_file, reply)) = rotation {
+                let _unheard = reply.send(keys::rotate(&mut self.writing, &key_file));
+            }
+            self.shorten_log();
+        }
+    }
+
+    fn commit(&mut self, batch: &mut Vec<Box<dyn Job>>) {
+        if batch.is_empty() {
+            return;
+        }
+        self.writing.limits = self.limits.load_full();
+        let failed = self.transact(batch).err();
+        match &failed {
+            None => self.pulse.beat(),
+            Some(error) => {
+                self.undo();
+                self.pulse.fail(&error.to_string());
+            }
+        }
+        for job in batch.drain(..) {
+            job.answer(failed.as_ref());
+        }
+    }
+
+    /// One transaction; an error is everybody's.
+    fn transact(&self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        let connection = &self.writing.connection;
+        let run = |sql: &str| connection.prepare_cached(sql)?.execute([]).map(|_| ());
+        run("BEGIN IMMEDIATE")?;
+        for job in batch {
+            run("SAVEPOINT job")?;
+            if let Err(error) = job.run(&self.writing) {
+                // A full disk or a damaged page is no matter of one job; SQLite may have rolled back all.
+                if error.is_grave() || connection.is_autocommit() {
+                    return Err(error);
+                }
+                self.pulse.note(&error.to_string());
+                run("ROLLBACK TO job")?;
+            }
+            run("RELEASE job")?;
+        }
+        run("COMMIT")?;
+        Ok(())
+    }
+
+    fn undo(&self) {
+        let connection = &self.writing.connection;
+        if !connection.is_autocommit()
+            && let Err(error) = connection.execute_batch("ROLLBACK")
+        {
+            self.pulse.fail(&Error::from(error).to_string());
+        }
+    }
+
+    /// Keeps the log from growing while there is always a reader that holds it.
+    fn shorten_log(&mut self) {
+        self.commits = self.commits.wrapping_add(1);
+        if !self.commits.is_multiple_of(LOG_LOOK)
+            || std::fs::metadata(&self.log).map_or(0, |log| log.len()) < LONG_LOG
+        {
+            return;
+        }
+        let connection = &self.writing.connection;
+        let shortened = connection
+            .busy_timeout(LOG_PATIENCE)
+            .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+        if let Err(error) = shortened.and_then(|()| connection.busy_timeout(database::PATIENCE)) {
+            log::warn!("the store's log cannot be shortened: {error}");
+        }
+    }
+}
