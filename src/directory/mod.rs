@@ -3,9 +3,18 @@
 //! Not here: what follows from a refusal (`access`), whether a group means anything (`access`).
 //! RFC 4511, 4513, 4515, 4514; draft-behera-ldap-password-policy; MS-ADTS for Active Directory.
 
-use std::path::PathBuf;
+mod ber;
+mod entry;
+mod groups;
+mod guard;
+mod memory;
+mod refusal;
+mod server;
+mod settings;
+mod text;
+
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,86 +24,24 @@ use crate::account::AccountId;
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
 
-/// `[directory.NAME]` after checking.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The name in `[directory.NAME]`.
-    pub name: Arc<str>,
-    /// Servers in order of preference; at least one.
-    pub servers: Vec<Server>,
-    /// The search base.
-    pub base: String,
-    /// The service account; `None` searches anonymously.
-    pub bind: Option<(String, Secret)>,
-    /// The filter with `{user}` where the escaped name goes.
-    pub user_filter: String,
-    /// PEM file of the CAs to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// The attribute of the stable id; `None` is found out (entryUUID, objectGUID, nsUniqueId).
-    pub id_attribute: Option<String>,
-    /// Attributes that hold telephone numbers, in order.
-    pub phone: Vec<String>,
-    /// The attribute that tells the person's language (preferredLanguage), if any.
-    pub language: Option<String>,
-    /// How groups are found.
-    pub groups: Groups,
-    /// Deadline of one LDAP operation.
-    pub operation_timeout: Duration,
-    /// Deadline of connecting, TLS included.
-    pub connect_timeout: Duration,
-    /// Bind connections per server.
-    pub bind_connections: usize,
-    /// Search connections per server.
-    pub search_connections: usize,
-    /// How long an entry may be remembered: 0 to 60 s (D5).
-    pub remember: Duration,
-}
+pub use settings::{Groups, Protection, Server, Settings};
+pub use text::same_dn_form;
 
-/// One server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// How the connection is protected.
-    pub protection: Protection,
-}
+use groups::Parents;
+use memory::Memory;
+use server::{Failure, Host, Query, Surroundings};
+use text::Filter;
 
-/// How a connection to a server is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protection {
-    /// `ldaps://`.
-    Tls,
-    /// `ldap://` with StartTLS before anything else.
-    StartTls,
-    /// `ldap://` in the clear: only to loopback, or by an explicit word.
-    Clear,
-}
-
-/// How the groups of a person are found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Groups {
-    /// `memberOf` of the entry, and `memberOf` of those groups, up to `depth` levels.
-    MemberOf {
-        /// Levels of nesting followed; 1 is the entry's own.
-        depth: u8,
-    },
-    /// Searching for groups that name the entry as `member` or `uniqueMember`, up to `depth` levels.
-    MemberSearch {
-        /// Where groups are.
-        base: String,
-        /// Levels of nesting followed; 1 is the entry's own.
-        depth: u8,
-    },
-    /// The matching rule in chain of Active Directory (1.2.840.113556.1.4.1941).
-    Chain {
-        /// Where groups are.
-        base: String,
-    },
-    /// Groups are not looked up.
-    None,
-}
+/// Entries remembered: as many people as log in within the minute that entries live.
+const MAX_REMEMBERED: usize = 100_000;
+/// Groups whose own groups are remembered.
+const MAX_REMEMBERED_GROUPS: usize = 10_000;
+/// Asking for two tells one person from several.
+const ONE_OR_SEVERAL: usize = 2;
+/// LDAP result: the entry has no attribute that could be its stable id.
+const NO_SUCH_ATTRIBUTE: u32 = 16;
+/// LDAP result: an empty DN, which would be an anonymous bind.
+const INVALID_DN: u32 = 34;
 
 /// What was found of a person.
 #[derive(Clone, Debug)]
@@ -203,7 +150,17 @@ pub struct ServerHealth {
 /// A directory: its servers, connections and remembered entries. Cheap to clone.
 #[derive(Clone)]
 pub struct Directory {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     settings: Arc<Settings>,
+    clock: Clock,
+    hosts: Vec<Arc<Host>>,
+    /// The attributes that a person is asked for.
+    attributes: Vec<String>,
+    people: Memory<Arc<Entry>>,
+    parents: Parents,
 }
 
 impl Directory {
@@ -217,8 +174,30 @@ impl Directory {
         clock: Clock,
         tracker: TaskTracker,
         stop: CancellationToken,
-    ) -> Result<Self, std::io::Error> {
-        todo!()
+    ) -> Result<Self, io::Error> {
+        let settings = Arc::new(settings);
+        let around = Arc::new(Surroundings {
+            tls: guard::tls(&settings)?,
+            settings: settings.clone(),
+            tracker,
+            stop,
+        });
+        let hosts = settings
+            .servers
+            .iter()
+            .map(|server| Arc::new(Host::new(server.clone(), around.clone())))
+            .collect();
+        let inner = Inner {
+            hosts,
+            attributes: entry::wanted(&settings),
+            people: Memory::new(settings.remember, MAX_REMEMBERED),
+            parents: Parents::new(settings.remember, MAX_REMEMBERED_GROUPS),
+            clock,
+            settings,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Finds the entry of a user, remembered or fresh.
@@ -227,11 +206,34 @@ impl Directory {
     ///
     /// When it could not be asked.
     pub async fn find(&self, user: &str, deadline: Instant) -> Result<Found, Error> {
-        todo!()
+        let inner = &self.inner;
+        let Some(filter) = Filter::of_user(&inner.settings.user_filter, user) else {
+            return Ok(Found::Nobody);
+        };
+        let asked = Instant::now();
+        if let Some(entry) = inner.people.recall(user, asked) {
+            return Ok(Found::One(entry));
+        }
+        let mut worst = Error::Unreachable;
+        for host in inner.hosts.iter().filter(|host| host.is_up()) {
+            match inner.look_up(host, &filter, deadline).await {
+                Ok(found) => {
+                    if let Found::One(entry) = &found {
+                        inner.people.remember(user, entry.clone(), asked);
+                    }
+                    return Ok(found);
+                }
+                Err(failure) => worst = worst.or(&failure),
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::Deadline);
+            }
+        }
+        Err(worst)
     }
 
     /// Binds as the entry with a password, always fresh, once. An empty password, or one of zero octets only,
-    /// is refused without asking.
+    /// is refused without asking, and so is one that is no UTF-8 (RFC 4513 §5.1.3).
     ///
     /// # Errors
     ///
@@ -242,28 +244,103 @@ impl Directory {
         password: &Secret,
         deadline: Instant,
     ) -> Result<Bind, Error> {
-        todo!()
+        let all_zero = password.expose().iter().all(|octet| *octet == 0);
+        let Some(text) = password.expose_str().filter(|_| !all_zero) else {
+            return Ok(Bind::Refused(Refusal::WrongPassword));
+        };
+        if entry.dn.is_empty() {
+            return Err(Error::Undecided { code: INVALID_DN });
+        }
+        let mut worst = Error::Unreachable;
+        for host in self.inner.hosts.iter().filter(|host| host.is_up()) {
+            let failure = match host.bind(&entry.dn, text, deadline).await {
+                Ok(answer) => match refusal::judge(&answer) {
+                    Some(bind) => return Ok(bind),
+                    None => Failure::undecided(answer),
+                },
+                Err(failure) => failure,
+            };
+            worst = worst.or(&failure);
+            if Instant::now() >= deadline {
+                return Err(Error::Deadline);
+            }
+            if !failure.may_ask_next() {
+                break;
+            }
+        }
+        Err(worst)
     }
 
     /// Connects to every server and binds the service account, for `check --probe` and `status`.
     pub async fn probe(&self) -> Vec<ServerHealth> {
-        todo!()
+        for host in &self.inner.hosts {
+            // What went wrong is in its health.
+            let _ = host.probe().await;
+        }
+        self.health()
     }
 
     /// What is known of each server without asking.
+    #[must_use]
     pub fn health(&self) -> Vec<ServerHealth> {
-        todo!()
+        self.inner.hosts.iter().map(|host| host.health()).collect()
     }
 
     /// Forgets remembered entries.
     pub fn forget(&self) {
-        todo!()
+        self.inner.people.forget();
+        self.inner.parents.forget();
     }
 }
 
-/// A DN in the form in which two spellings of one DN are equal: attribute types and values case-folded, no space
-/// around separators, escapes in one form.
-#[must_use]
-pub fn same_dn_form(dn: &str) -> Arc<str> {
-    todo!()
+impl Inner {
+    /// Finds a person and the groups on one server.
+    async fn look_up(
+        &self,
+        host: &Arc<Host>,
+        filter: &Filter,
+        deadline: Instant,
+    ) -> Result<Found, Failure> {
+        let query = Query {
+            base: &self.settings.base,
+            scope: ldap3::Scope::Subtree,
+            filter,
+            attributes: &self.attributes,
+            limit: ONE_OR_SEVERAL,
+        };
+        let mut answer = host.search(&query, deadline).await?;
+        if answer.entries.len() > 1 || !answer.complete {
+            return Ok(Found::Several);
+        }
+        let Some(found) = answer.entries.pop() else {
+            return Ok(Found::Nobody);
+        };
+        let Some(mut entry) = entry::person(&found, &self.settings, self.clock.now()) else {
+            log::error!(
+                "directory {}: no stable id in an entry: set id-attribute, or let the service account read it",
+                self.settings.name
+            );
+            return Err(Failure::Undecided {
+                code: NO_SUCH_ATTRIBUTE,
+                text: "no stable id".to_owned(),
+            });
+        };
+        let asker = groups::Asker {
+            host,
+            parents: &self.parents,
+            deadline,
+        };
+        entry.groups = asker.groups(&self.settings.groups, &found).await?;
+        Ok(Found::One(Arc::new(entry)))
+    }
+}
+
+impl Error {
+    /// The more telling of what two servers gave: anything says more than that one was not reached.
+    fn or(self, failure: &Failure) -> Self {
+        match (self, failure.error()) {
+            (earlier, Self::Unreachable) => earlier,
+            (_, later) => later,
+        }
+    }
 }
