@@ -445,7 +445,7 @@ impl Bridge {
             }
             if self.ending.is_some() && self.checked == 0 {
                 // `ldap3` reads what is there, then the end, and stops.
-                let _ = self.near.shutdown(Shutdown::Write);
+                drop(self.near.shutdown(Shutdown::Write));
             }
             if self.driver.as_mut().poll(cx).is_ready() {
                 self.end(Ended::Here);

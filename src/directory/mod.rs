@@ -275,7 +275,7 @@ impl Directory {
     pub async fn probe(&self) -> Vec<ServerHealth> {
         for host in &self.inner.hosts {
             // What went wrong is in its health.
-            let _ = host.probe().await;
+            drop(host.probe().await);
         }
         self.health()
     }
