@@ -96,7 +96,7 @@ pub struct Answer {
 }
 
 /// What would happen to a login, without doing it: `sekisho explain`.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Explanation {
     /// The account, if the directory has exactly one.
     pub account: Option<String>,
@@ -175,6 +175,12 @@ impl Access {
     /// Takes a new setup whole, after a reload. Attempts in work end under the old one.
     pub fn reload(&self, setup: Setup) {
         self.room.setup.store(Arc::new(setup));
+    }
+
+    /// The settings that hold now.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::new(self.room.setup.load().settings.clone())
     }
 
     /// Decides one attempt. Never fails: what cannot be decided is [`Verdict::Undecided`].

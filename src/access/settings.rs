@@ -119,6 +119,18 @@ pub enum CodeEntry {
     Challenge,
 }
 
+impl CodeEntry {
+    /// The word of the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Appended => "appended",
+            Self::Delimited => "delimited",
+            Self::Challenge => "challenge",
+        }
+    }
+}
+
 /// What text a client can show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Texts {

@@ -1,161 +1,46 @@
 //! Reaches a phone: SMS and voice by HTTP gateways, or a spool folder for trials.
 //!
-//! Not here: what is said (`access` has the texts) and whether it may be sent (`store` counts).
+//! Gateways are tried in order until one takes the message. Where one may have taken it without saying so (a time-out after
+//! the request was sent), the next is tried all the same: two messages with one code are better than none. Not here: what
+//! is said (`access` has the texts) and whether it may be sent (`store` counts).
+
+mod answer;
+mod http;
+mod number;
+pub mod presets;
+mod settings;
+mod spool;
+mod template;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::account::Language;
 use crate::secret::Secret;
 
-/// `[sms]` and `[voice]` after checking: gateways in fail-over order, and the countries allowed.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Gateways for SMS, in order; none: no SMS.
-    pub sms: Vec<Gateway>,
-    /// Gateways for voice, in order; none: no voice.
-    pub voice: Vec<Gateway>,
-    /// Country prefixes that may be written or called to, such as `+81`.
-    pub countries: Vec<String>,
-    /// The country whose national forms (090-…) are understood; `+81`.
-    pub home: String,
-}
+use answer::Fault;
+use http::HttpGateway;
 
-/// A gateway.
-#[derive(Clone, Debug)]
-pub struct Gateway {
-    /// Its name in logs.
-    pub name: Arc<str>,
-    /// How it is reached.
-    pub kind: GatewayKind,
-}
-
-/// How a gateway is reached.
-#[derive(Clone, Debug)]
-pub enum GatewayKind {
-    /// By an HTTP request.
-    Http(Box<Template>),
-    /// By a file in a folder, for trials.
-    Spool(PathBuf),
-}
-
-/// The general HTTP request. `{{to}} {{text}} {{id}} {{lang}} {{from}}` are filled in, escaped for where they stand.
-#[derive(Clone, Debug)]
-pub struct Template {
-    /// `POST`, `GET` or `PUT`.
-    pub method: String,
-    /// The URL: https, or http to loopback (or by an explicit word).
-    pub url: String,
-    /// Further headers.
-    pub headers: Vec<(String, String)>,
-    /// How the request is authenticated.
-    pub auth: Auth,
-    /// The body.
-    pub body: Body,
-    /// The sender, for `{{from}}`.
-    pub from: String,
-    /// The form of numbers.
-    pub number_form: NumberForm,
-    /// Status codes of success; empty means 200 to 299.
-    pub success_status: Vec<u16>,
-    /// A JSON pointer (RFC 6901) that must exist in the answer, and the value it must have if one is given.
-    pub success_pointer: Option<(String, Option<String>)>,
-    /// The JSON pointer of the gateway's message id.
-    pub id_pointer: Option<String>,
-    /// The header that carries the idempotency key; a gateway with one is asked again after a time-out.
-    pub idempotency_header: Option<String>,
-    /// PEM file of the CAs to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// How long one try may take.
-    pub timeout: Duration,
-}
-
-/// How a request is authenticated.
-#[derive(Clone, Debug, Default)]
-pub enum Auth {
-    /// Not.
-    #[default]
-    None,
-    /// RFC 7617.
-    Basic {
-        /// The user.
-        user: String,
-        /// The password.
-        password: Secret,
-    },
-    /// RFC 6750.
-    Bearer(Secret),
-    /// HMAC-SHA-256 of the body in hex, in a header.
-    Hmac {
-        /// The header.
-        header: String,
-        /// The key.
-        key: Secret,
-    },
-}
-
-/// The body of a request.
-#[derive(Clone, Debug)]
-pub enum Body {
-    /// None.
-    Empty,
-    /// `application/x-www-form-urlencoded` fields.
-    Form(Vec<(String, String)>),
-    /// JSON with placeholders in its strings.
-    Json(serde_json::Value),
-}
-
-/// The form in which a gateway wants numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NumberForm {
-    /// `+819012345678`.
-    #[default]
-    E164,
-    /// `819012345678`.
-    Digits,
-    /// `09012345678`, for numbers of the home country.
-    National,
-}
-
-/// A telephone number in E.164 form.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Number(Arc<str>);
+pub use number::Number;
+pub use settings::{Auth, Body, Gateway, GatewayKind, NumberForm, Settings, Template};
+pub use template::BadTemplate;
 
 /// Why a text is no number that may be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadNumber {
-    /// No telephone number.
+    /// No telephone number, or none of a person.
     #[error("is no telephone number")]
     Form,
-    /// A number that cannot get an SMS (a Japanese landline).
+    /// A number that cannot get an SMS (a Japanese landline or IP telephone).
     #[error("is a landline")]
     Landline,
     /// Of a country that is not on the list.
     #[error("is in a country that is not allowed")]
     Country,
-}
-
-impl Number {
-    /// Reads a number as directories have it (`090-1234-5678`, full-width, `+81 (0)90 …`), normalised to E.164. For `sms`, landlines of
-    /// the home country are refused.
-    ///
-    /// # Errors
-    ///
-    /// [`BadNumber`].
-    pub fn read(text: &str, sms: bool, settings: &Settings) -> Result<Self, BadNumber> {
-        todo!()
-    }
-    /// In E.164.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-    /// The last four digits, which may be shown.
-    pub fn end(&self) -> &str {
-        todo!()
-    }
 }
 
 /// A message to one number.
@@ -191,51 +76,171 @@ pub enum Error {
     Failed(String),
 }
 
+/// By which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Sms,
+    Voice,
+}
+
+/// A gateway made ready.
+enum Way {
+    Http(Box<HttpGateway>),
+    Spool(PathBuf),
+}
+
+struct Ready {
+    name: Arc<str>,
+    way: Way,
+}
+
 /// The ways to reach phones. Cheap to clone.
 #[derive(Clone)]
 pub struct Channels {
     settings: Arc<Settings>,
+    sms: Arc<[Ready]>,
+    voice: Arc<[Ready]>,
 }
 
 impl Channels {
-    /// Prepares the HTTP client.
+    /// Prepares the HTTP clients.
     ///
     /// # Errors
     ///
-    /// When a CA file cannot be read.
+    /// When a CA file cannot be read, or a template cannot be used; the text names the gateway.
     pub fn new(settings: Settings) -> Result<Self, std::io::Error> {
-        todo!()
+        let sms = ready(&settings.sms)?;
+        let voice = ready(&settings.voice)?;
+        Ok(Self {
+            settings: Arc::new(settings),
+            sms,
+            voice,
+        })
     }
+
     /// Whether SMS can be sent.
+    #[must_use]
     pub fn has_sms(&self) -> bool {
-        todo!()
+        !self.sms.is_empty()
     }
+
     /// Whether calls can be made.
+    #[must_use]
     pub fn has_voice(&self) -> bool {
-        todo!()
+        !self.voice.is_empty()
     }
+
     /// The settings, for reading numbers.
+    #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
+
     /// Sends an SMS, trying the gateways in order until one takes it.
     ///
     /// # Errors
     ///
     /// When none took it before the deadline.
     pub async fn sms(&self, message: &Message, deadline: Instant) -> Result<Sent, Error> {
-        todo!()
+        self.send(Kind::Sms, message, deadline).await
     }
+
     /// Calls, trying the gateways in order until one takes it.
     ///
     /// # Errors
     ///
     /// When none took it before the deadline.
     pub async fn voice(&self, message: &Message, deadline: Instant) -> Result<Sent, Error> {
-        todo!()
+        self.send(Kind::Voice, message, deadline).await
     }
-    /// Asks each HTTP gateway whether its host can be reached, without sending.
+
+    /// Asks each HTTP gateway whether its host can be reached, without sending: with a HEAD request of the root, to which any
+    /// answer at all is a good one. A spool folder must be there.
     pub async fn probe(&self) -> Vec<(Arc<str>, Result<(), String>)> {
-        todo!()
+        let mut seen = Vec::new();
+        for gateway in self.sms.iter().chain(self.voice.iter()) {
+            let result = match &gateway.way {
+                Way::Http(http) => http.probe().await.map_err(|fault| fault.to_string()),
+                Way::Spool(folder) if folder.is_dir() => Ok(()),
+                Way::Spool(folder) => Err(format!("there is no folder {}", folder.display())),
+            };
+            seen.push((Arc::clone(&gateway.name), result));
+        }
+        seen
     }
+
+    async fn send(&self, kind: Kind, message: &Message, deadline: Instant) -> Result<Sent, Error> {
+        let gateways = match kind {
+            Kind::Sms => &self.sms,
+            Kind::Voice => &self.voice,
+        };
+        if gateways.is_empty() {
+            return Err(Error::None);
+        }
+        let mut faults = Vec::new();
+        for gateway in gateways.iter() {
+            match self.hand_over(gateway, kind, message, deadline).await {
+                Ok(id) => {
+                    return Ok(Sent {
+                        gateway: Arc::clone(&gateway.name),
+                        id,
+                    });
+                }
+                Err(fault) => {
+                    log::warn!("gateway {} {fault}", gateway.name);
+                    faults.push(format!("{} {fault}", gateway.name));
+                }
+            }
+        }
+        Err(Error::Failed(faults.join("; ")))
+    }
+
+    async fn hand_over(
+        &self,
+        gateway: &Ready,
+        kind: Kind,
+        message: &Message,
+        deadline: Instant,
+    ) -> Result<Option<String>, Fault> {
+        if Instant::now() >= deadline {
+            return Err(Fault::NoTime);
+        }
+        match &gateway.way {
+            Way::Http(http) => http.send(message, &self.settings, deadline).await,
+            Way::Spool(folder) => {
+                let (folder, message) = (folder.clone(), message.clone());
+                // Files are written on a thread that may wait for a disk.
+                tokio::task::spawn_blocking(move || spool::put(&folder, kind, &message))
+                    .await
+                    .map_err(|_| Fault::Spool(std::io::ErrorKind::Other))?
+                    .map(Some)
+                    .map_err(|error| Fault::Spool(error.kind()))
+            }
+        }
+    }
+}
+
+fn ready(gateways: &[Gateway]) -> std::io::Result<Arc<[Ready]>> {
+    gateways
+        .iter()
+        .map(|gateway| {
+            let way = match &gateway.kind {
+                GatewayKind::Spool(folder) => Way::Spool(folder.clone()),
+                GatewayKind::Http(template) => {
+                    let http = HttpGateway::new(template).map_err(|error| {
+                        std::io::Error::new(
+                            error.kind(),
+                            format!("gateway {}: {error}", gateway.name),
+                        )
+                    })?;
+                    Way::Http(Box::new(http))
+                }
+            };
+            Ok(Ready {
+                name: Arc::clone(&gateway.name),
+                way,
+            })
+        })
+        .collect()
 }

@@ -1,1 +1,220 @@
 //! Turns arguments into one command and runs it.
+//!
+//! Not here: what the commands do, which is behind the control socket or in the daemon. Here is how people are told.
+
+mod args;
+mod check;
+mod enrol;
+mod login;
+mod people;
+mod serve;
+mod terminal;
+mod upkeep;
+mod why;
+mod words;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use crate::control::{Answer, Ask, Caller, Language};
+use args::{Arguments, Command, Lang};
+use terminal::Page;
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// It was done; for `try`: accepted; for `status`: ready.
+    Done = 0,
+    /// It was not.
+    Failed = 1,
+    /// The arguments make no command (EX_USAGE of sysexits).
+    Usage = 64,
+    /// The configuration has faults (EX_CONFIG of sysexits).
+    Config = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command was not done, as a sentence, and how it ends.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    why: String,
+}
+
+impl Failure {
+    fn new(why: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Failed,
+            why: why.into(),
+        }
+    }
+
+    fn usage(why: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Usage,
+            why: why.into(),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::new(format!("Input or output failed: {error}."))
+    }
+}
+
+type Ended = Result<Exit, Failure>;
+
+/// Runs the command of this process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut stdout = io::stdout();
+    let terminal = stdout.is_terminal();
+    run(std::env::args_os(), &mut stdout, terminal).into()
+}
+
+/// Runs one command. `terminal` says whether a person reads `out` on a terminal.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    out: &mut dyn Write,
+    terminal: bool,
+) -> Exit {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return misread(&error),
+    };
+    let mut page = Page::new(out, terminal, arguments.json, language(arguments.lang));
+    match follow(arguments, &mut page) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            page.failure(&failure.why);
+            failure.exit
+        }
+    }
+}
+
+/// Help and version are answers; everything else that clap says is a wrong usage.
+fn misread(error: &clap::Error) -> Exit {
+    // Nothing can be said about a terminal that is gone.
+    let _gone = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
+        _ => Exit::Usage,
+    }
+}
+
+fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
+    let daemon = &DaemonAt(arguments.socket);
+    match arguments.command {
+        Command::Serve { file } => serve::serve(&file.config, page),
+        Command::Check { file, probe } => check::check(&file.config, probe, page),
+        Command::Try(login) => wait(login::attempt(login, daemon, page)),
+        Command::Why { about, rows } => wait(why::tell(about, rows, daemon, page)),
+        Command::Explain {
+            user,
+            client,
+            station,
+            at,
+        } => {
+            let ask = people::would(user, client, station, at);
+            wait(people::explain(ask, daemon, page))
+        }
+        Command::User(command) => wait(people::user(command, daemon, page)),
+        Command::Client(args::Client::List) => wait(upkeep::clients(daemon, page)),
+        Command::Status => wait(upkeep::status(daemon, page)),
+        Command::Reload => wait(upkeep::reload(daemon, page)),
+        Command::Secret(args::SecretCommand::New { length }) => upkeep::new_secret(length, page),
+        Command::Backup { file } => wait(upkeep::backup(&file, daemon, page)),
+        Command::Restore {
+            backup,
+            key_file,
+            file,
+        } => upkeep::restore(&file.config, &backup, key_file.as_deref(), page),
+        Command::Key(args::Key::Rotate) => wait(upkeep::rotate_key(daemon, page)),
+    }
+}
+
+/// Runs a command that asks one thing after the other.
+fn wait(command: impl Future<Output = Ended>) -> Ended {
+    one_thread()?.block_on(command)
+}
+
+/// A runtime for commands that ask one thing.
+fn one_thread() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// The daemon behind its control socket.
+struct DaemonAt(std::path::PathBuf);
+
+impl DaemonAt {
+    async fn call(&self) -> Result<Caller, Failure> {
+        Caller::connect(&self.0).await.map_err(unanswered)
+    }
+
+    /// Asks one thing; a refusal is a failure.
+    async fn ask(&self, ask: Ask) -> Result<Answer, Failure> {
+        put(&mut self.call().await?, ask).await
+    }
+}
+
+/// Asks on an open connection; a refusal is a failure.
+async fn put(caller: &mut Caller, ask: Ask) -> Result<Answer, Failure> {
+    match caller.ask(&ask).await.map_err(unanswered)? {
+        Answer::Refused { why, faults } if faults.is_empty() => Err(Failure::new(why)),
+        Answer::Refused { why, faults } => {
+            Err(Failure::new(format!("{why}\n{}", faults.join("\n"))))
+        }
+        answer => Ok(answer),
+    }
+}
+
+fn unanswered(error: crate::control::NoAnswer) -> Failure {
+    use crate::control::NoAnswer;
+    Failure::new(match &error {
+        NoAnswer::NobodyThere { path, source } => format!(
+            "No daemon listens at {}: {source}. Start it with `systemctl start sekisho`, or say where it listens with --socket.",
+            path.display()
+        ),
+        NoAnswer::NotAllowed { path } => format!(
+            "You may not use {}: that is for root and the group {}.",
+            path.display(),
+            crate::control::GROUP
+        ),
+        NoAnswer::Broken(why) => format!("The daemon did not answer: {why}."),
+        NoAnswer::Unreadable(why) => {
+            format!("The daemon's answer cannot be read; is it of another version? It was: {why}.")
+        }
+    })
+}
+
+/// That the daemon answered something else than it was asked.
+fn astray() -> Failure {
+    Failure::new("The daemon's answer does not fit the question; is it of another version?")
+}
+
+fn language(asked: Option<Lang>) -> Language {
+    match asked {
+        Some(Lang::Ja) => Language::Ja,
+        Some(Lang::En) => Language::En,
+        None => {
+            let japanese = ["LC_ALL", "LC_MESSAGES", "LANG"]
+                .into_iter()
+                .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+                .is_some_and(|value| value.starts_with("ja"));
+            if japanese { Language::Ja } else { Language::En }
+        }
+    }
+}

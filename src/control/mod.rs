@@ -1,13 +1,23 @@
 //! Carries the operator's commands over a local socket.
 //!
 //! One JSON object a line each way. Root, the daemon's own user and one group may ask; the peer's credentials are
-//! checked, every act is audited with the uid.
+//! checked, every act is audited with the uid. Not here: how an answer looks to people (`cli`).
+
+mod acts;
+mod caller;
+mod enrol;
+mod line;
+mod peer;
+mod protocol;
+mod socket;
+mod story;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +28,24 @@ use crate::directory::Directory;
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
+
+use acts::Acts;
+pub use caller::{Caller, NoAnswer};
+pub use protocol::{
+    ANSWER_OCTETS, ASK_OCTETS, AccountShown, Answer, Ask, ClientSeen, Demanded, EnrolTotp,
+    LIST_ROWS, Lent, STORY_ROWS, ServerShown, Status,
+};
+// The words that answers are made of, for those who show them.
+pub use crate::access::Explanation;
+pub use crate::account::{Decision, FactorKind, Language, Outcome, Reason, Station};
+pub use crate::factor::Algorithm;
+pub use crate::store::{Enrolled, Health, KnownAccount, Told};
+pub use crate::telemetry::Seen;
+
+/// The socket's usual place.
+pub const SOCKET: &str = "/run/sekisho/control.sock";
+/// The group that may ask, usually.
+pub const GROUP: &str = "sekisho-admin";
 
 /// `[control]` after checking.
 #[derive(Clone, Debug)]
@@ -74,7 +102,11 @@ pub struct ClientShown {
 }
 
 /// The socket, bound.
-pub struct Control {}
+pub struct Control {
+    listener: UnixListener,
+    acts: Acts,
+    settings: Settings,
+}
 
 impl Control {
     /// Binds the socket: mode 0660, group as configured if it exists. A socket that a dead daemon left is replaced; a live one is an error.
@@ -83,11 +115,22 @@ impl Control {
     ///
     /// When the socket cannot be bound.
     pub fn bind(settings: &Settings, rooms: Rooms, doors: Doors) -> std::io::Result<Self> {
-        todo!()
+        Ok(Self {
+            listener: socket::bind(&settings.socket, &settings.group)?,
+            acts: Acts::new(rooms, doors),
+            settings: settings.clone(),
+        })
     }
 
     /// Serves until stopped.
     pub fn start(self, tracker: &TaskTracker, stop: &CancellationToken) {
-        todo!()
+        let serving = socket::serve(
+            self.listener,
+            self.settings,
+            self.acts,
+            tracker.clone(),
+            stop.clone(),
+        );
+        tracker.spawn(serving);
     }
 }

@@ -1,1 +1,3 @@
 //! Runs the whole thing on one machine with nothing installed and nothing left behind.
+
+pub mod nas;

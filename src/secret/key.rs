@@ -115,6 +115,15 @@ impl Key {
     }
 }
 
+/// HMAC-SHA-256 of the octets as they stand, under a key of any length, for others who compute the same (RFC 2104).
+#[must_use]
+pub fn hmac_sha256(key: &Secret, octets: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    let tag = hmac::sign(&hmac::Key::new(HMAC_SHA256, key.expose()), octets);
+    digest.copy_from_slice(tag.as_ref());
+    digest
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(…)")
@@ -136,6 +145,16 @@ mod tests {
         assert!(key.open(b"factor/seed/2", &sealed).is_err());
         assert!(Key::random().open(b"factor/seed/1", &sealed).is_err());
         assert!(key.open(b"factor/seed/1", &sealed[..5]).is_err());
+    }
+
+    /// RFC 4231, case 2.
+    #[test]
+    fn hmac_is_that_of_the_rfc() {
+        let digest = hmac_sha256(&Secret::from("Jefe"), b"what do ya want for nothing?");
+        assert_eq!(
+            data_encoding::HEXLOWER.encode(&digest),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-pub use key::{Key, Sealed, Unsealable};
+pub use key::{Key, Sealed, Unsealable, hmac_sha256};
 pub use random::{random_array, random_digits};
 
 /// Octets that must not leak: a shared secret, a typed password, a factor's seed.

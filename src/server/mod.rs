@@ -2,12 +2,25 @@
 //!
 //! Not here: octets (`wire`) and verdicts (`access`). RFC 2865, 2866, 5080 §2.2.2, 5997.
 
+mod accounting;
+mod clients;
+mod duplicates;
+mod listener;
+mod login;
+mod rejects;
+mod reply;
+mod socket;
+mod station;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +30,13 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::telemetry::Telemetry;
 use crate::wire::Signing;
+
+use clients::Clients;
+use duplicates::Duplicates;
+use listener::Listener;
+use login::Outgoing;
+use rejects::Rejects;
+use socket::{Port, Socket};
 
 /// `[radius]`, `[client.NAME]` and `[reply.NAME]` after checking.
 #[derive(Clone, Debug)]
@@ -116,36 +136,108 @@ pub struct ReplyAttribute {
 /// The room, once its sockets are bound. Cheap to clone.
 #[derive(Clone)]
 pub struct Server {
-    settings: Arc<Settings>,
+    house: Arc<House>,
+    sockets: Arc<[Arc<Socket>]>,
+}
+
+/// What all listeners and requests share.
+struct House {
+    settings: ArcSwap<Settings>,
+    clients: Clients,
+    duplicates: Duplicates,
+    in_work: Arc<AtomicUsize>,
+    rejects: Rejects<Outgoing>,
+    rooms: Rooms,
 }
 
 impl Server {
-    /// Binds every socket.
+    /// Binds every socket. Needs a tokio runtime.
     ///
     /// # Errors
     ///
     /// When an address cannot be bound; the error names it.
     pub fn bind(settings: Settings, rooms: Rooms) -> std::io::Result<Self> {
-        todo!()
+        let authentication = settings
+            .listen
+            .iter()
+            .map(|address| (*address, Port::Authentication));
+        let accounting = settings
+            .accounting
+            .iter()
+            .map(|address| (*address, Port::Accounting));
+        let sockets = authentication
+            .chain(accounting)
+            .enumerate()
+            .map(|(number, (address, port))| {
+                Socket::bind(address, port, number, settings.receive_buffer).map(Arc::new)
+            })
+            .collect::<std::io::Result<Vec<_>>>()?;
+        let house = House {
+            clients: Clients::new(&settings.clients),
+            duplicates: Duplicates::new((duplicates::ENTRIES, duplicates::ENTRIES_OF_CLIENT)),
+            in_work: Arc::default(),
+            rejects: Rejects::new(rejects::WAITING),
+            settings: ArcSwap::from_pointee(settings),
+            rooms,
+        };
+        Ok(Self {
+            house: Arc::new(house),
+            sockets: sockets.into(),
+        })
     }
 
-    /// Starts the listening tasks on the tracker. After `stop` nothing more is read; what is in work is still answered.
+    /// Starts the listening tasks on the tracker. After `stop` nothing more is read; what is in work is still answered,
+    /// and Rejects no longer wait for their time.
     pub fn start(&self, tracker: &TaskTracker, stop: &CancellationToken) {
-        todo!()
+        for socket in self.sockets.iter() {
+            let listener = Listener {
+                house: Arc::clone(&self.house),
+                socket: Arc::clone(socket),
+                tracker: tracker.clone(),
+                stop: stop.clone(),
+            };
+            keep_running(tracker, "a listener", move || listener.clone().run());
+        }
+        let house = Arc::clone(&self.house);
+        let stop = stop.clone();
+        keep_running(tracker, "the queue of Rejects", move || {
+            let house = Arc::clone(&house);
+            let stop = stop.clone();
+            async move {
+                let send = |outgoing: Outgoing| outgoing.leave(house.settings.load().reply_keep);
+                house.rejects.run(&stop, send).await;
+            }
+        });
     }
 
     /// The addresses bound: authentication, then accounting.
+    #[must_use]
     pub fn addresses(&self) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
-        todo!()
+        let of = |port| {
+            self.sockets
+                .iter()
+                .filter(|socket| socket.port() == port)
+                .map(|socket| socket.address())
+                .collect()
+        };
+        (of(Port::Authentication), of(Port::Accounting))
     }
 
     /// Takes new clients, replies and bounds after a reload; addresses stay (a change of them is said to need a restart).
     pub fn reload(&self, settings: Settings) {
-        todo!()
+        let before = self.house.settings.load();
+        if (&before.listen, &before.accounting) != (&settings.listen, &settings.accounting)
+            || before.receive_buffer != settings.receive_buffer
+        {
+            log::warn!("[radius] listen, accounting and receive-buffer change at a restart only");
+        }
+        self.house.clients.replace(&settings.clients);
+        self.house.settings.store(Arc::new(settings));
     }
 
     /// Adds, for a time, a client at a loopback address with the policy of another: what `sekisho try` borrows.
-    /// At most 16 at once. Returns `false` when there is no such client or no room.
+    /// At most 16 at once. Returns `false` when there is no such client, no room, or the address is lent already.
+    #[must_use]
     pub fn lend(
         &self,
         like: &ClientName,
@@ -153,18 +245,35 @@ impl Server {
         secret: Secret,
         life: Duration,
     ) -> bool {
-        todo!()
+        let now = Instant::now();
+        let until = clients::after(now, life);
+        self.house.clients.lend(like, address, secret, (now, until))
     }
 
     /// The clients as configured.
+    #[must_use]
     pub fn clients(&self) -> Arc<Vec<Client>> {
-        todo!()
+        self.house.clients.configured()
     }
 
     /// Requests in work.
+    #[must_use]
     pub fn in_work(&self) -> usize {
-        todo!()
+        self.house.in_work.load(Ordering::Acquire)
     }
+}
+
+/// Runs a task that the room cannot live without, and runs it again if it panics: that costs what it was working on.
+fn keep_running<F>(tracker: &TaskTracker, what: &'static str, task: impl Fn() -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let tasks = tracker.clone();
+    tracker.spawn(async move {
+        while let Err(error) = tasks.spawn(task()).await {
+            log::error!("{what} has ended and is started again: {error}");
+        }
+    });
 }
 
 /// What the server works with.

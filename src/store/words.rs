@@ -40,7 +40,7 @@ pub struct PasswordStanding {
 }
 
 /// One enrolled factor, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrolled {
     /// Its number, unique in the store.
     pub id: i64,
@@ -198,7 +198,7 @@ pub enum Recorded {
 }
 
 /// One row of the story that `sekisho why` tells.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Told {
     /// A decision.
@@ -249,7 +249,7 @@ pub enum Wanted {
 }
 
 /// What an account is, for lists.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KnownAccount {
     /// The stable id.
     pub account: AccountId,
@@ -262,7 +262,7 @@ pub struct KnownAccount {
 }
 
 /// What the store says of itself, for `status` and metrics.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Health {
     /// The last write succeeded.
     pub writable: bool,

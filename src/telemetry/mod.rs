@@ -3,11 +3,22 @@
 //! Not here: what is kept for years (`store`'s audit). Nothing here blocks a login: a full queue loses the record and
 //! counts it.
 
+mod logger;
+mod message;
+mod metrics;
+mod page;
+mod sightings;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::account::{ClientName, Decision};
 use crate::clock::{Clock, Timestamp};
+
+use logger::Logger;
+use message::Message;
+use metrics::Metrics;
+use sightings::{About, Sightings, Warnings};
 
 /// `[metrics]` and `[log]` after checking.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +83,7 @@ pub enum Discard {
 }
 
 /// What was seen of a NAS.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Seen {
     /// Its client.
     pub client: String,
@@ -84,7 +95,7 @@ pub struct Seen {
     pub unsigned: u64,
     /// Retransmissions.
     pub retransmissions: u64,
-    /// Milliseconds between a request and its first retransmission, the last time.
+    /// Milliseconds between two copies of a request, the last time.
     pub retransmitted_after: Option<u64>,
     /// Challenges that were answered.
     pub challenges_answered: u64,
@@ -92,26 +103,75 @@ pub struct Seen {
     pub last: Option<Timestamp>,
 }
 
+impl Discard {
+    /// The word in metrics and log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownClient => "unknown-client",
+            Self::Unsigned => "unsigned",
+            Self::WrongSignature => "wrong-signature",
+            Self::InWork => "in-work",
+            Self::Full => "full",
+            Self::Undecided => "undecided",
+            Self::ReceiveBuffer => "receive-buffer",
+            Self::NotStored => "not-stored",
+            Self::StatusFlood => "status-flood",
+        }
+    }
+
+    /// Whether it means that something is amiss. A retransmission of what is in work is a NAS's good right.
+    const fn is_fault(self) -> bool {
+        !matches!(self, Self::InWork)
+    }
+}
+
 /// The room. Cheap to clone.
 #[derive(Clone)]
 pub struct Telemetry {
+    house: Arc<House>,
+}
+
+struct House {
     clock: Clock,
+    logger: Arc<Logger>,
+    metrics: Metrics,
+    sightings: Sightings,
+    warnings: Warnings,
 }
 
 impl Telemetry {
     /// Makes counters and starts the logger's thread; installs it as the process's `log` logger unless there is one.
+    /// The first call in a process says where its records go; each says the level.
     #[must_use]
     pub fn start(settings: &Settings, clock: Clock) -> Self {
-        todo!()
+        let logger = Logger::of_process(settings.log);
+        logger.set_level(settings.level);
+        Self {
+            house: Arc::new(House {
+                clock,
+                metrics: Metrics::new(logger.lost()),
+                logger,
+                sightings: Sightings::default(),
+                warnings: Warnings::default(),
+            }),
+        }
     }
+
     /// Changes the level after a reload.
     pub fn set_level(&self, level: Level) {
-        todo!()
+        self.house.logger.set_level(level);
     }
+
     /// Records a decision: journal and counters.
     pub fn decision(&self, decision: &Decision) {
-        todo!()
+        self.house.metrics.decision(decision);
+        if self.house.logger.keeps(message::level_of(decision.outcome)) {
+            self.house.logger.tell(Message::decided(decision));
+        }
     }
+
     /// Counts a discarded packet; logs it at debug level, and at warning level once per client, reason and hour.
     pub fn discard(
         &self,
@@ -120,40 +180,104 @@ impl Telemetry {
         client: Option<&ClientName>,
         why: &str,
     ) {
-        todo!()
+        self.house.metrics.discard(discard, client);
+        let about = client.map_or_else(
+            || About::Stranger(from.ip()),
+            |client| About::Client(client.clone()),
+        );
+        let level = if discard.is_fault() && self.is_due(about, discard) {
+            log::Level::Warn
+        } else {
+            log::Level::Debug
+        };
+        let client = client.map_or("unknown", ClientName::as_str);
+        log::log!(
+            level,
+            DISCARD = discard.as_str(), CLIENT = client, FROM:% = from;
+            "discarded a packet ({}) of {from} (client {client}): {why}", discard.as_str()
+        );
     }
-    /// Counts packets lost in the kernel.
+
+    fn is_due(&self, about: About, discard: Discard) -> bool {
+        let now = self.house.clock.instant();
+        self.house.warnings.is_due(about, discard, now)
+    }
+
+    /// Counts packets lost in the kernel; warns of it once an hour.
     pub fn lost(&self, packets: u64) {
-        todo!()
+        self.house.metrics.lost(packets);
+        if self.is_due(About::House, Discard::ReceiveBuffer) {
+            log::warn!(
+                "{packets} packets were lost in the receive buffer: raise receive-buffer and net.core.rmem_max"
+            );
+        }
     }
+
     /// Records an accounting record: start, interim or stop.
     pub fn accounting(&self, fields: &[(&'static str, String)]) {
-        todo!()
+        self.house.metrics.accounting();
+        if !self.house.logger.keeps(log::Level::Info) {
+            return;
+        }
+        let field = |name: &str| {
+            fields
+                .iter()
+                .find(|(field, _)| *field == name)
+                .map_or("", |(_, value)| value)
+        };
+        let text = format!(
+            "Accounting {}: [{}] (client {}, station {})",
+            field("STATUS"),
+            field("NAME"),
+            field("CLIENT"),
+            field("STATION")
+        );
+        let at = self.house.clock.now();
+        let message = Message::with_fields(at, "sekisho::accounting", text, fields);
+        self.house.logger.tell(message);
     }
+
     /// Notes a request of a NAS.
     pub fn seen(&self, client: &ClientName, nas: IpAddr, signed: bool) {
-        todo!()
+        let at = self.house.clock.now();
+        self.house
+            .sightings
+            .note(client, nas, |seen| seen.request(signed, at));
     }
-    /// Notes a retransmission, so many milliseconds after the request.
+
+    /// Notes a retransmission, so many milliseconds after the copy before it.
     pub fn retransmission(&self, client: &ClientName, nas: IpAddr, after_ms: u64) {
-        todo!()
+        self.house.metrics.retransmission(client);
+        self.house.sightings.note(client, nas, |seen| {
+            seen.retransmissions += 1;
+            seen.retransmitted_after = Some(after_ms);
+        });
     }
+
     /// Notes that a challenge was answered.
     pub fn challenge_answered(&self, client: &ClientName, nas: IpAddr) {
-        todo!()
+        self.house
+            .sightings
+            .note(client, nas, |seen| seen.challenges_answered += 1);
     }
+
     /// What was seen of each NAS; bounded.
+    #[must_use]
     pub fn sightings(&self) -> Vec<Seen> {
-        todo!()
+        self.house.sightings.all()
     }
+
     /// Sets a gauge of health: `directory`, `store`, `gateway`.
     pub fn health(&self, part: &'static str, name: &str, up: bool) {
-        todo!()
+        self.house.metrics.health(part, name, up);
     }
+
     /// The metrics as OpenMetrics text.
+    #[must_use]
     pub fn render(&self) -> String {
-        todo!()
+        self.house.metrics.render()
     }
+
     /// Serves `/metrics` until stopped.
     ///
     /// # Errors
@@ -164,10 +288,11 @@ impl Telemetry {
         listener: tokio::net::TcpListener,
         stop: tokio_util::sync::CancellationToken,
     ) -> std::io::Result<()> {
-        todo!()
+        page::serve(self.clone(), listener, stop).await
     }
-    /// Waits until what is queued is written, a second at most.
+
+    /// Waits until what is queued is written, a second at most. Blocks its thread: for the very end.
     pub fn flush(&self) {
-        todo!()
+        self.house.logger.flush();
     }
 }

@@ -1,2 +1,8 @@
+//! What tests start: a directory, the daemon, a NAS. Everything is on loopback with ports of its
+//! own, in a folder of its own, and ends with its value.
 
+pub mod daemon;
+pub mod ds389;
+pub mod nas;
+pub mod samba;
 pub mod slapd;

@@ -1,0 +1,122 @@
+//! Logins per second, CPU per login and latency, beside FreeRADIUS on the same slapd in the same run.
+//!
+//! `cargo bench --bench logins` (needs Debian's slapd, freeradius, freeradius-ldap). Makes a
+//! directory of 100,000 people with {SSHA} passwords, enrols a TOTP for each, and lets both servers
+//! judge password and code of people in random order, nobody twice in a pass. Five rounds; in each,
+//! one server after the other:
+//!
+//! 1. *saturated*: a fixed number of requests always open;
+//! 2. *again*: the same people within 60 s, with their next code;
+//! 3. *half*: other people at half of the rate just reached, sent by the clock.
+//!
+//! The CPU is the server process's own (user + system). Everything shares the machine's cores.
+
+mod load;
+mod people;
+mod peers;
+
+use std::time::Duration;
+
+use load::{Pass, closed, open};
+use people::People;
+use peers::{FreeRadius, Sekisho, Server, Slapd};
+
+/// Rounds whose medians are told.
+const ROUNDS: usize = 5;
+
+/// What one server did in one round.
+#[derive(Default)]
+struct Round {
+    saturated: Pass,
+    again: Pass,
+    half: Pass,
+}
+
+fn main() {
+    let count = env_or("SEKISHO_BENCH_PEOPLE", 100_000);
+    let rounds = env_or("SEKISHO_BENCH_ROUNDS", ROUNDS);
+    let window = env_or("SEKISHO_BENCH_WINDOW", 128);
+    let folder = tempfile::tempdir().expect("a folder");
+    eprintln!("making {count} people …");
+    let people = People::new(count);
+    let slapd = Slapd::start(folder.path(), &people);
+    let ours = Sekisho::start(folder.path(), &slapd, &people);
+    let theirs = FreeRadius::start(folder.path(), &slapd);
+    let per_round = count / rounds;
+    let (mut us, mut them) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let range = round * per_round..(round + 1) * per_round;
+        for (server, rounds) in [(&ours as &dyn Server, &mut us), (&theirs, &mut them)] {
+            let result = one_round(server, &people, range.clone(), window);
+            eprintln!(
+                "round {} {:<10} saturated {:>6.0}/s {:.3} s/1000 again {:>6.0}/s {:.3} half p99 {:>5.1} ms {:.3} refused {} lost {}",
+                round + 1,
+                server.name(),
+                result.saturated.rate(),
+                result.saturated.cpu_per_thousand(),
+                result.again.rate(),
+                result.again.cpu_per_thousand(),
+                result.half.p99(),
+                result.half.cpu_per_thousand(),
+                result.saturated.refused + result.again.refused + result.half.refused,
+                result.saturated.lost + result.again.lost + result.half.lost,
+            );
+            rounds.push(result);
+        }
+    }
+    report(&us, &them);
+}
+
+fn one_round(server: &dyn Server, people: &People, range: std::ops::Range<usize>, window: usize) -> Round {
+    let middle = range.start + range.len() * 6 / 10;
+    let first = people.packets(range.start..middle, 0);
+    let saturated = closed(server, &first, window);
+    let next = people.packets(range.start..middle, 1);
+    let again = closed(server, &next, window);
+    let rest = people.packets(middle..range.end, 0);
+    let half = open(server, &rest, saturated.rate() / 2.0);
+    Round { saturated, again, half }
+}
+
+fn report(us: &[Round], them: &[Round]) {
+    println!("| | sekisho | FreeRADIUS | ratio |\n|---|---|---|---|");
+    let rows: [(&str, fn(&Round) -> f64); 8] = [
+        ("saturated, CPU s per 1,000 logins", |r| r.saturated.cpu_per_thousand()),
+        ("saturated, logins/s", |r| r.saturated.rate()),
+        ("saturated, p99 ms", |r| r.saturated.p99()),
+        ("again within 60 s, CPU s per 1,000", |r| r.again.cpu_per_thousand()),
+        ("again within 60 s, logins/s", |r| r.again.rate()),
+        ("half load, CPU s per 1,000", |r| r.half.cpu_per_thousand()),
+        ("half load, p50 ms", |r| r.half.quantile(0.5)),
+        ("half load, p99 ms", |r| r.half.p99()),
+    ];
+    for (name, figure) in rows {
+        let (ours, theirs) = (median(us, figure), median(them, figure));
+        let ratios: Vec<f64> = us.iter().zip(them).map(|(a, b)| figure(a) / figure(b)).collect();
+        println!("| {name} | {ours:.3} | {theirs:.3} | {:.2} |", middle(ratios));
+    }
+    let failed = |rounds: &[Round]| -> usize {
+        rounds
+            .iter()
+            .flat_map(|r| [&r.saturated, &r.again, &r.half])
+            .map(|pass| pass.refused + pass.lost)
+            .sum()
+    };
+    println!("\nnot accepted: sekisho {}, FreeRADIUS {}", failed(us), failed(them));
+}
+
+fn median(rounds: &[Round], figure: fn(&Round) -> f64) -> f64 {
+    middle(rounds.iter().map(figure).collect())
+}
+
+fn middle(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+fn env_or(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// How long a request may stay unanswered before it is sent again.
+const RETRANSMIT: Duration = Duration::from_secs(3);

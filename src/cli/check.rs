@@ -1,0 +1,92 @@
+//! `check`: the configuration, read as the daemon would, and probed.
+
+use std::io;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::terminal::{Page, plain};
+use super::{Ended, Exit, one_thread};
+use crate::config::{self, Fault};
+use crate::daemon::{self, Probed};
+
+pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
+    let settings = match config::read(file) {
+        Ok(settings) => settings,
+        Err(faults) => return faulty(&faults, page),
+    };
+    let probed = if probe {
+        one_thread()?.block_on(daemon::probe(&settings))
+    } else {
+        Vec::new()
+    };
+    let exit = if probed.iter().all(|part| part.fault.is_none()) {
+        Exit::Done
+    } else {
+        Exit::Failed
+    };
+    if page.is_json() {
+        page.object(&json!({
+            "file": file, "faults": [], "warnings": settings.warnings, "probed": probed,
+        }))?;
+        return Ok(exit);
+    }
+    for warning in &settings.warnings {
+        let word = page.fair("warning");
+        tell(warning, &word, page)?;
+    }
+    page.line(format!(
+        "{} is right: {}, {}.",
+        file.display(),
+        counted(settings.directories.len(), "directory", "directories"),
+        counted(settings.server.clients.len(), "client", "clients"),
+    ))?;
+    for part in &probed {
+        seen(part, page)?;
+    }
+    Ok(exit)
+}
+
+/// Reports every fault of a configuration that cannot be used.
+pub(super) fn faulty(faults: &[Fault], page: &mut Page<'_>) -> Ended {
+    if page.is_json() {
+        page.object(&json!({ "faults": faults, "warnings": [], "probed": [] }))?;
+        return Ok(Exit::Config);
+    }
+    for fault in faults {
+        let word = page.bad("fault");
+        tell(fault, &word, page)?;
+    }
+    page.line(format!("{}.", counted(faults.len(), "fault", "faults")))?;
+    Ok(Exit::Config)
+}
+
+/// `file:line:column`, as editors jump to; a fault without a place names the file alone.
+fn tell(fault: &Fault, word: &str, page: &mut Page<'_>) -> io::Result<()> {
+    let mut place = fault.file.display().to_string();
+    if fault.line > 0 {
+        place.push_str(&format!(":{}:{}", fault.line, fault.column));
+    }
+    page.line(format!(
+        "{}: {word}: {}",
+        page.strong(&place),
+        plain(&fault.what)
+    ))?;
+    if !fault.mend.is_empty() {
+        page.line(format!("    {}", plain(&fault.mend)))?;
+    }
+    Ok(())
+}
+
+fn seen(part: &Probed, page: &mut Page<'_>) -> io::Result<()> {
+    let word = match &part.fault {
+        None => page.good("answers"),
+        Some(fault) => page.bad(&format!("fails: {}", plain(fault))),
+    };
+    page.line(format!("    {} {}: {word}", part.part, plain(&part.name)))
+}
+
+/// A number with its noun.
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}

@@ -1,0 +1,255 @@
+//! What people have enrolled, and what would be asked of them.
+
+use std::io;
+
+use serde_json::json;
+
+use super::args::User;
+use super::check::counted;
+use super::terminal::{Page, padded, plain};
+use super::upkeep::done;
+use super::words;
+use super::{DaemonAt, Ended, Exit, astray, enrol};
+use crate::clock::Timestamp;
+use crate::control::{
+    AccountShown, Answer, Ask, Enrolled, Explanation, FactorKind, KnownAccount, LIST_ROWS,
+};
+
+/// Columns of a row's name.
+const NAME_COLUMNS: usize = 11;
+/// Columns of a factor's label.
+const LABEL_COLUMNS: usize = 18;
+/// Columns of a user's name in a list.
+const USER_COLUMNS: usize = 24;
+
+pub(super) async fn user(command: User, daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    match command {
+        User::Show { user } => show(user, daemon, page).await,
+        User::EnrolTotp(wanted) => enrol::totp(wanted, daemon, page).await,
+        User::RecoveryCodes { user } => recovery_codes(user, daemon, page).await,
+        User::Unlock { user } => {
+            let text = format!("The codes of {} are unlocked.", plain(&user));
+            match daemon.ask(Ask::Unlock { user }).await? {
+                Answer::Unlocked => done(page, "unlocked", &text),
+                _ => Err(astray()),
+            }
+        }
+        User::Reset { user } => reset(user, daemon, page).await,
+        User::Remove { user, factor } => {
+            let text = format!("Factor {factor} of {} is removed.", plain(&user));
+            match daemon.ask(Ask::Remove { user, factor }).await? {
+                Answer::Removed => done(page, "removed", &text),
+                _ => Err(astray()),
+            }
+        }
+        User::List { after } => list(after, daemon, page).await,
+    }
+}
+
+async fn show(user: String, daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    let Answer::Account(shown) = daemon.ask(Ask::Show { user }).await? else {
+        return Err(astray());
+    };
+    if page.is_json() {
+        page.object(&shown)?;
+    } else {
+        account(&shown, page)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn account(shown: &AccountShown, page: &mut Page<'_>) -> io::Result<()> {
+    let user = page.strong(&plain(&shown.user));
+    page.line(format!("{user}  {}", page.faint(&plain(&shown.dn))))?;
+    page.gap()?;
+    row(page, "account", &plain(&shown.account))?;
+    if let Some(barred) = &shown.barred {
+        let barred = page.bad(barred);
+        row(page, "barred", &barred)?;
+    }
+    let phones = if shown.phones.is_empty() {
+        "none".to_owned()
+    } else {
+        shown.phones.join(", ")
+    };
+    row(page, "phones", &plain(&phones))?;
+    row(
+        page,
+        "groups",
+        &counted(shown.groups.len(), "group", "groups"),
+    )?;
+    for group in &shown.groups {
+        let group = page.faint(&plain(group));
+        row(page, "", &group)?;
+    }
+    if let Some(until) = shown.locked_until {
+        let text = page.bad(&format!("locked until {}", page.moment(until.millis())));
+        row(page, "codes", &text)?;
+    }
+    if shown.factors.is_empty() {
+        row(page, "factors", "none")?;
+    }
+    for (at, factor) in shown.factors.iter().enumerate() {
+        let words = factor_words(factor, page);
+        row(page, if at == 0 { "factors" } else { "" }, &words)?;
+    }
+    Ok(())
+}
+
+fn factor_words(factor: &Enrolled, page: &Page<'_>) -> String {
+    let kind = words::of(page.language()).factor(factor.kind);
+    let form = match factor.kind {
+        FactorKind::Recovery => format!("{} left", factor.digits),
+        FactorKind::Totp | FactorKind::Sms | FactorKind::Voice => {
+            format!("{} digits", factor.digits)
+        }
+    };
+    let used = factor.used.map_or_else(
+        || "never used".to_owned(),
+        |used| format!("used {}", page.moment(used.millis())),
+    );
+    let enrolled = page.moment(factor.enrolled.millis());
+    let unproven = if factor.proven {
+        String::new()
+    } else {
+        page.fair(", unproven")
+    };
+    let label = padded(&plain(&factor.label), LABEL_COLUMNS);
+    format!(
+        "{:>4}  {label}  {kind}, {form}{unproven}  {}",
+        factor.id,
+        page.faint(&format!("enrolled {enrolled}, {used}"))
+    )
+}
+
+fn row(page: &mut Page<'_>, name: &str, value: &str) -> io::Result<()> {
+    let name = page.faint(&padded(name, NAME_COLUMNS));
+    page.line(format!("  {name}{value}"))
+}
+
+async fn recovery_codes(user: String, daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    let Answer::RecoveryCodes { codes } = daemon.ask(Ask::RecoveryCodes { user }).await? else {
+        return Err(astray());
+    };
+    let codes: Vec<&str> = codes.iter().filter_map(|code| code.expose_str()).collect();
+    if page.is_json() {
+        page.object(&json!({ "codes": codes }))?;
+        return Ok(Exit::Done);
+    }
+    page.line(words::of(page.language()).recovery())?;
+    page.gap()?;
+    for pair in codes.chunks(2) {
+        page.line(format!("    {}", pair.join("    ")))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn reset(user: String, daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    let name = plain(&user);
+    let Answer::Reset { factors } = daemon.ask(Ask::Reset { user }).await? else {
+        return Err(astray());
+    };
+    if page.is_json() {
+        page.object(&json!({ "done": "reset", "factors": factors }))?;
+    } else if factors == 0 {
+        page.line(format!("{name} had no factor."))?;
+    } else {
+        let factors = usize::try_from(factors).unwrap_or(usize::MAX);
+        let removed = counted(factors, "factor was", "factors were");
+        page.line(format!("{removed} removed. {name} has none now."))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(after: Option<String>, daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    let Answer::Accounts { accounts } = daemon.ask(Ask::List { after }).await? else {
+        return Err(astray());
+    };
+    if page.is_json() {
+        page.object(&json!({ "accounts": accounts }))?;
+        return Ok(Exit::Done);
+    }
+    if accounts.is_empty() {
+        page.line("Nobody has enrolled anything.")?;
+    }
+    for account in &accounts {
+        listed(account, page)?;
+    }
+    if let Some(last) = accounts.last()
+        && usize::try_from(LIST_ROWS).is_ok_and(|rows| accounts.len() >= rows)
+    {
+        page.line(page.faint(&format!(
+            "There may be more: add --after '{}'.",
+            plain(&last.name)
+        )))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn listed(account: &KnownAccount, page: &mut Page<'_>) -> io::Result<()> {
+    let words = words::of(page.language());
+    let factors: Vec<&str> = account
+        .factors
+        .iter()
+        .map(|factor| words.factor(factor.kind))
+        .collect();
+    let locked = account.locked_until.map_or_else(String::new, |until| {
+        page.bad(&format!("  locked until {}", page.moment(until.millis())))
+    });
+    let name = padded(&plain(&account.name), USER_COLUMNS);
+    page.line(format!("{name}  {}{locked}", factors.join(", ")))
+}
+
+/// What `explain` asks.
+pub(super) fn would(
+    user: String,
+    client: String,
+    station: String,
+    at: Option<jiff::Timestamp>,
+) -> Ask {
+    Ask::Explain {
+        user,
+        client,
+        station,
+        at: at.map(|at| Timestamp::from_millis(at.as_millisecond())),
+    }
+}
+
+pub(super) async fn explain(ask: Ask, daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    let Answer::Explained(explained) = daemon.ask(ask).await? else {
+        return Err(astray());
+    };
+    if page.is_json() {
+        page.object(&explained)?;
+    } else {
+        explained_in_rows(&explained, page)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn explained_in_rows(explained: &Explanation, page: &mut Page<'_>) -> io::Result<()> {
+    let asked = page.strong(&plain(&explained.asked));
+    row(page, "asked", &asked)?;
+    row(page, "rule", &plain(&explained.rule))?;
+    row(page, "zone", explained.zone.as_deref().unwrap_or("outside"))?;
+    row(
+        page,
+        "account",
+        &plain(explained.account.as_deref().unwrap_or("none")),
+    )?;
+    let lists = [
+        ("ways", &explained.ways),
+        ("reply", &explained.reply),
+        ("groups", &explained.groups),
+    ];
+    for (name, values) in lists {
+        for (at, value) in values.iter().enumerate() {
+            row(page, if at == 0 { name } else { "" }, &plain(value))?;
+        }
+    }
+    for (at, obstacle) in explained.obstacles.iter().enumerate() {
+        let obstacle = page.fair(&plain(obstacle));
+        row(page, if at == 0 { "obstacles" } else { "" }, &obstacle)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! `serve`: the daemon in the foreground, until a signal ends it.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::terminal::Page;
+use super::{Ended, Exit, Failure, check};
+use crate::clock::Clock;
+use crate::config;
+use crate::daemon::Daemon;
+
+/// How long blocking work (a look-up of a user, a read of the store) may still take after the daemon has drained.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
+pub(super) fn serve(file: &Path, page: &mut Page<'_>) -> Ended {
+    let settings = match config::read(file) {
+        Ok(settings) => settings,
+        Err(faults) => return check::faulty(&faults, page),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(run(settings, file, page));
+    runtime.shutdown_timeout(LAST_WORK);
+    ended
+}
+
+async fn run(settings: config::Settings, file: &Path, page: &mut Page<'_>) -> Ended {
+    let (mut first, mut second) = (Stop::listen()?, Stop::listen()?);
+    let key_file = settings.store.key_file.clone();
+    let no_key_yet = !key_file.exists();
+    let daemon = Daemon::start(settings, Some(file.to_owned()), Clock::system())
+        .await
+        .map_err(|error| Failure::new(format!("Sekisho does not start: {error}.")))?;
+    if no_key_yet && key_file.exists() {
+        page.line(format!(
+            "A master key was made at {}. Keep a copy of it apart from the backups: they are of no use without it.",
+            key_file.display()
+        ))?;
+    }
+    let ended = tokio::select! {
+        ended = daemon.run(async { first.wanted().await; }) => ended,
+        () = second.wanted_twice() => {
+            return Err(Failure::new("Sekisho left at the second signal, without draining."));
+        }
+    };
+    match ended {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) => Err(Failure::new(format!("Sekisho ended: {error}."))),
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wanted(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    async fn wanted_twice(&mut self) {
+        self.wanted().await;
+        self.wanted().await;
+    }
+}

@@ -1,0 +1,284 @@
+//! Commands about the daemon itself: its state, clients, store and keys.
+
+use std::io;
+use std::path::Path;
+
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::check::{counted, faulty};
+use super::terminal::{Page, padded, plain};
+use super::{DaemonAt, Ended, Exit, Failure, astray};
+use crate::control::{Answer, Ask, ClientSeen, Health, Seen, ServerShown, Status};
+use crate::secret::random_array;
+use crate::{config, daemon};
+
+/// Columns of a row's name.
+const NAME_COLUMNS: usize = 13;
+
+pub(super) async fn status(daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    let Answer::Status(status) = daemon.ask(Ask::Status).await? else {
+        return Err(astray());
+    };
+    if page.is_json() {
+        page.object(&status)?;
+    } else {
+        show_status(&status, page)?;
+    }
+    Ok(if status.ready {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+fn show_status(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
+    let word = if status.ready {
+        page.good("is ready")
+    } else {
+        page.bad("cannot decide logins")
+    };
+    page.line(format!("Sekisho {} {word}.", plain(&status.version)))?;
+    page.gap()?;
+    let addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
+    row(page, "listens at", &addresses.join(", "))?;
+    row(page, "clients", &status.clients.to_string())?;
+    for (at, server) in status.directories.iter().enumerate() {
+        let name = if at == 0 { "directories" } else { "" };
+        let shown = server_words(server, page);
+        row(page, name, &shown)?;
+    }
+    let store = store_words(&status.store, page);
+    row(page, "store", &store)
+}
+
+fn row(page: &mut Page<'_>, name: &str, value: &str) -> io::Result<()> {
+    let name = page.faint(&padded(name, NAME_COLUMNS));
+    page.line(format!("  {name}{value}"))
+}
+
+fn server_words(server: &ServerShown, page: &Page<'_>) -> String {
+    let name = plain(&server.server);
+    match (server.up, &server.last_error) {
+        (true, None) => format!("{name}  {}", page.good("up")),
+        (true, Some(error)) => format!(
+            "{name}  {}  {}",
+            page.good("up"),
+            page.faint(&format!("before: {}", plain(error)))
+        ),
+        (false, None) => format!("{name}  {}", page.bad("down")),
+        (false, Some(error)) => format!("{name}  {}: {}", page.bad("down"), plain(error)),
+    }
+}
+
+fn store_words(health: &Health, page: &Page<'_>) -> String {
+    let writable = match (health.writable, &health.last_error) {
+        (true, _) => page.good("writable"),
+        (false, None) => page.bad("not writable"),
+        (false, Some(error)) => page.bad(&format!("not writable: {}", plain(error))),
+    };
+    format!(
+        "{writable}, {} with a factor, {}, {}, schema {}",
+        counted_large(health.accounts, "account", "accounts"),
+        counted_large(health.audit_rows, "audit row", "audit rows"),
+        size(health.octets),
+        health.schema
+    )
+}
+
+pub(super) async fn clients(daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    let Answer::Clients { clients } = daemon.ask(Ask::Clients).await? else {
+        return Err(astray());
+    };
+    if page.is_json() {
+        page.object(&json!({ "clients": clients }))?;
+        return Ok(Exit::Done);
+    }
+    if clients.is_empty() {
+        page.line("No client is configured.")?;
+    }
+    for (at, client) in clients.iter().enumerate() {
+        if at > 0 {
+            page.gap()?;
+        }
+        show_client(client, page)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn show_client(ClientSeen { client, seen }: &ClientSeen, page: &mut Page<'_>) -> io::Result<()> {
+    let name = page.strong(&client.name);
+    page.line(format!("{name}  {}", client.addresses.join(", ")))?;
+    row(page, "signing", &client.message_authenticator)?;
+    row(page, "codes", &client.code.join(", "))?;
+    row(page, "station", &client.station.join(", "))?;
+    row(page, "waits", &format!("{} s", client.patience))?;
+    if seen.is_empty() {
+        row(page, "seen", "nothing yet")?;
+    }
+    for (at, seen) in seen.iter().enumerate() {
+        let words = seen_words(seen, page);
+        row(page, if at == 0 { "seen" } else { "" }, &words)?;
+    }
+    Ok(())
+}
+
+fn seen_words(seen: &Seen, page: &Page<'_>) -> String {
+    let nas = seen
+        .nas
+        .map_or_else(|| "?".to_owned(), |nas| nas.to_string());
+    let mut words = vec![counted_large(
+        seen.signed + seen.unsigned,
+        "request",
+        "requests",
+    )];
+    words.push(match (seen.signed, seen.unsigned) {
+        (_, 0) => "all signed".to_owned(),
+        (0, _) => page.fair("none signed"),
+        (_, unsigned) => page.fair(&format!("{unsigned} unsigned")),
+    });
+    if let Some(after) = seen.retransmitted_after {
+        words.push(format!(
+            "retransmits after {}",
+            super::login::duration(after.saturating_mul(1000))
+        ));
+    }
+    if seen.challenges_answered > 0 {
+        words.push(counted_large(
+            seen.challenges_answered,
+            "challenge answered",
+            "challenges answered",
+        ));
+    }
+    if let Some(last) = seen.last {
+        words.push(format!("last {}", page.moment(last.millis())));
+    }
+    format!("{nas}  {}", words.join(", "))
+}
+
+pub(super) async fn reload(daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    match daemon.ask(Ask::Reload).await? {
+        Answer::Reloaded => done(page, "reloaded", "The new configuration holds."),
+        _ => Err(astray()),
+    }
+}
+
+pub(super) async fn backup(file: &Path, daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    let to = std::path::absolute(file)?;
+    match daemon.ask(Ask::Backup { to }).await? {
+        Answer::BackedUp => done(
+            page,
+            "backed-up",
+            &format!(
+                "The store is copied to {}. The master key is not in it: keep that apart.",
+                file.display()
+            ),
+        ),
+        _ => Err(astray()),
+    }
+}
+
+pub(super) async fn rotate_key(daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    match daemon.ask(Ask::RotateKey).await? {
+        Answer::KeyRotated => done(
+            page,
+            "rotated",
+            "A new master key holds. Keep a copy of it; older backups still need the old one.",
+        ),
+        _ => Err(astray()),
+    }
+}
+
+pub(super) fn restore(
+    file: &Path,
+    backup: &Path,
+    key_file: Option<&Path>,
+    page: &mut Page<'_>,
+) -> Ended {
+    let settings = match config::read(file) {
+        Ok(settings) => settings,
+        Err(faults) => return faulty(&faults, page),
+    };
+    if std::os::unix::net::UnixStream::connect(&settings.control.socket).is_ok() {
+        return Err(Failure::new(
+            "The daemon is running. Stop it first, with `systemctl stop sekisho`.",
+        ));
+    }
+    daemon::restore(&settings.store, backup, key_file)
+        .map_err(|error| Failure::new(format!("Nothing was restored: {error}.")))?;
+    let mut text = format!("{} is the store now.", backup.display());
+    if key_file.is_some_and(|key_file| key_file != settings.store.key_file) {
+        text.push_str(&format!(
+            " Before the daemon starts, put its key at {}.",
+            settings.store.key_file.display()
+        ));
+    }
+    done(page, "restored", &text)
+}
+
+pub(super) fn new_secret(length: u16, page: &mut Page<'_>) -> Ended {
+    let random: Zeroizing<[u8; 64]> = Zeroizing::new(random_array());
+    let octets = random
+        .get(..usize::from(length))
+        .ok_or_else(|| Failure::usage("A secret has 16 to 64 octets."))?;
+    let secret = Zeroizing::new(BASE64URL_NOPAD.encode(octets));
+    if page.is_json() {
+        page.object(&json!({ "secret": secret.as_str() }))?;
+    } else {
+        page.line(secret.as_str())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Says that something was done.
+pub(super) fn done(page: &mut Page<'_>, word: &str, text: &str) -> Ended {
+    if page.is_json() {
+        page.object(&json!({ "done": word }))?;
+    } else {
+        page.line(text)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// A large number in groups of three, with its noun.
+fn counted_large(count: u64, one: &str, many: &str) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    match count {
+        1 => counted(1, one, many),
+        _ => format!("{grouped} {many}"),
+    }
+}
+
+/// Octets in the unit that people would say.
+fn size(octets: u64) -> String {
+    const KIB: u64 = 1024;
+    const MIB: u64 = 1024 * KIB;
+    match octets {
+        0..KIB => format!("{octets} B"),
+        KIB..MIB => format!("{} KiB", octets / KIB),
+        _ => format!("{}.{} MiB", octets / MIB, octets % MIB * 10 / MIB),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_sizes_said_in_their_unit() {
+        assert_eq!(counted_large(1, "row", "rows"), "1 row");
+        assert_eq!(counted_large(0, "row", "rows"), "0 rows");
+        assert_eq!(counted_large(1_234_567, "row", "rows"), "1,234,567 rows");
+        assert_eq!(size(12), "12 B");
+        assert_eq!(size(40_960), "40 KiB");
+        assert_eq!(size(12 * 1024 * 1024 + 400_000), "12.3 MiB");
+    }
+}

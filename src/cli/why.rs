@@ -1,0 +1,177 @@
+//! `why`: the story of a login, in sentences, newest last.
+
+use std::io;
+
+use nix::unistd::{Uid, User};
+use serde_json::json;
+
+use super::login::duration;
+use super::terminal::{Page, padded, plain};
+use super::words::{self, Words};
+use super::{DaemonAt, Ended, Exit, astray};
+use crate::control::{Answer, Ask, Decision, Outcome, Reason, Station, Told};
+
+/// Columns of a name.
+const NAME_COLUMNS: usize = 16;
+
+pub(super) async fn tell(
+    about: Option<String>,
+    limit: u32,
+    daemon: &DaemonAt,
+    page: &mut Page<'_>,
+) -> Ended {
+    let ask = Ask::Why {
+        about: about.clone(),
+        limit,
+    };
+    let Answer::Story { rows } = daemon.ask(ask).await? else {
+        return Err(astray());
+    };
+    if page.is_json() {
+        page.object(&json!({ "rows": rows }))?;
+        return Ok(Exit::Done);
+    }
+    let words = words::of(page.language());
+    if rows.is_empty() {
+        let about = about.as_deref().map(plain);
+        page.line(words.no_story(about.as_deref()))?;
+        return Ok(Exit::Done);
+    }
+    for (at, row) in rows.iter().enumerate() {
+        if at > 0 {
+            page.gap()?;
+        }
+        row_told(row, words, page)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn row_told(row: &Told, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()> {
+    match row {
+        Told::Decision(decision) => decided(decision, words, page),
+        Told::Failures {
+            minute,
+            last,
+            count,
+            names,
+            stations,
+            client,
+            reason,
+            ..
+        } => {
+            let last = page.moment(last.millis());
+            let when = page.moment(minute.millis());
+            let times = words.failures(*count, &last);
+            let outcome = page.bad(words.outcome(Outcome::Reject));
+            page.line(format!("{when}  {outcome}  {client}, {times}"))?;
+            explained(*reason, words, page)?;
+            let names = listed(names);
+            let stations = listed(stations);
+            if !names.is_empty() {
+                page.line(page.faint(&format!("    {}", words.typed(&names))))?;
+            }
+            if !stations.is_empty() {
+                page.line(page.faint(&format!("    {}", words.stations(&stations))))?;
+            }
+            Ok(())
+        }
+        Told::Operator { at, uid, what, .. } => {
+            let when = page.moment(at.millis());
+            page.line(format!(
+                "{when}  {}",
+                words.operator(&operator(*uid), &plain(what))
+            ))
+        }
+    }
+}
+
+fn listed(values: &[String]) -> String {
+    let values: Vec<String> = values.iter().map(|value| plain(value)).collect();
+    values.join(", ")
+}
+
+fn decided(decision: &Decision, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()> {
+    let outcome = words.outcome(decision.outcome);
+    let outcome = match decision.outcome {
+        Outcome::Accept => page.good(outcome),
+        Outcome::Challenge => page.fair(outcome),
+        Outcome::Reject | Outcome::Undecided => page.bad(outcome),
+    };
+    let name = padded(&bare_name(decision), NAME_COLUMNS);
+    page.line(format!(
+        "{}  {}  {}  {outcome}",
+        page.moment(decision.at.millis()),
+        decision.attempt,
+        page.strong(&name),
+    ))?;
+    let factor = decision
+        .factor
+        .map_or_else(String::new, |kind| format!(" ({})", words.factor(kind)));
+    explained_with(decision.reason, &factor, words, page)?;
+    if let Some(note) = &decision.note {
+        page.line(format!("    {}", plain(note)))?;
+    }
+    let mut facts = vec![words.way(
+        decision.client.as_str(),
+        &decision.nas.to_string(),
+        &station(decision, words),
+        decision.zone.as_deref(),
+    )];
+    facts.extend(decision.rule.as_ref().map(|rule| words.rule(&plain(rule))));
+    facts.push(words.took(
+        &duration(decision.durations.total),
+        &duration(decision.durations.directory),
+    ));
+    page.line(page.faint(&format!("    {}", facts.join(" "))))
+}
+
+fn explained(reason: Reason, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()> {
+    explained_with(reason, "", words, page)
+}
+
+fn explained_with(
+    reason: Reason,
+    aside: &str,
+    words: &dyn Words,
+    page: &mut Page<'_>,
+) -> io::Result<()> {
+    let explained = words.reason(reason);
+    page.line(format!(
+        "    {}{}",
+        explained.what,
+        page.faint(&format!("{aside} [{reason}]"))
+    ))?;
+    if !explained.mend.is_empty() {
+        page.line(format!("    → {}", explained.mend))?;
+    }
+    Ok(())
+}
+
+fn station(decision: &Decision, words: &dyn Words) -> String {
+    match (&decision.station, &decision.station_from) {
+        (Station::Unknown, _) => words.unknown_station().to_owned(),
+        (station, None) => station.to_string(),
+        (station, Some(from)) => format!("{station} ({from})"),
+    }
+}
+
+/// The name without the directory that its account key begins with.
+fn bare_name(decision: &Decision) -> String {
+    let directory = decision
+        .account
+        .as_ref()
+        .and_then(|account| account.as_str().split_once(':'))
+        .map(|(directory, _)| directory);
+    let bare = directory
+        .and_then(|directory| decision.name.strip_prefix(directory)?.strip_prefix('/'))
+        .unwrap_or(&decision.name);
+    plain(bare)
+}
+
+/// The name that this machine has for a uid.
+fn operator(uid: u32) -> String {
+    match User::from_uid(Uid::from_raw(uid)) {
+        Ok(Some(user)) => format!("{} (uid {uid})", plain(&user.name)),
+        Ok(None) | Err(_) => format!("uid {uid}"),
+    }
+}

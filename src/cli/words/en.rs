@@ -1,0 +1,232 @@
+//! English.
+
+use super::{Explained, Words};
+use crate::control::{FactorKind, Outcome, Reason};
+
+pub(super) struct En;
+
+impl Words for En {
+    fn scan(&self) -> &'static str {
+        "Scan this with an authenticator app, or type this address into it:"
+    }
+
+    fn code(&self) -> &'static str {
+        "Code that the app shows: "
+    }
+
+    fn code_wrong(&self, left: u8) -> String {
+        match left {
+            1 => "That code is not right. Wait for the next one; one try is left.".to_owned(),
+            left => {
+                format!("That code is not right. Wait for the next one; {left} tries are left.")
+            }
+        }
+    }
+
+    fn recovery(&self) -> &'static str {
+        "Each of these codes works once, in place of a code. Print them now: they are not shown again, and older ones no longer work."
+    }
+
+    fn factor(&self, kind: FactorKind) -> &'static str {
+        match kind {
+            FactorKind::Totp => "authenticator app",
+            FactorKind::Sms => "SMS",
+            FactorKind::Voice => "voice call",
+            FactorKind::Recovery => "recovery codes",
+        }
+    }
+
+    fn outcome(&self, outcome: Outcome) -> &'static str {
+        match outcome {
+            Outcome::Accept => "accepted",
+            Outcome::Reject => "rejected",
+            Outcome::Challenge => "asked",
+            Outcome::Undecided => "not answered",
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one entry a reason, nothing else")]
+    fn reason(&self, reason: Reason) -> Explained {
+        match reason {
+            Reason::Proven => Explained::new("Password and second factor were right.", ""),
+            Reason::PasswordEnough => Explained::new(
+                "The password was right, and the rules ask for no more here.",
+                "",
+            ),
+            Reason::Repeated => Explained::new(
+                "The verdict of a moment ago was given again to a repeated request.",
+                "",
+            ),
+            Reason::CodeAsked => {
+                Explained::new("The password was right, and a code was asked for.", "")
+            }
+            Reason::CodeSent => Explained::new("The password was right, and a code was sent.", ""),
+            Reason::CodeAskedAgain => {
+                Explained::new("The code was wrong, and another try was given.", "")
+            }
+            Reason::BadName => Explained::new(
+                "What was typed as user name is nobody's name.",
+                "Check the user name for odd characters.",
+            ),
+            Reason::UnknownRealm => Explained::new(
+                "The part of the name after @ or before the backslash is not configured.",
+                "Type the user name alone, or add the realm to the directory's configuration.",
+            ),
+            Reason::BadRequest => Explained::new(
+                "The request lacks something or holds something twice.",
+                "Look at the configuration of the gear that sent it.",
+            ),
+            Reason::EmptyPassword => Explained::new("No password was typed.", "Type the password."),
+            Reason::UnreadablePassword => Explained::new(
+                "The password could not be read.",
+                "The shared secret of the gear and that of its client here probably differ: compare them.",
+            ),
+            Reason::UnsupportedMethod => Explained::new(
+                "The gear used a login method that is not supported here (CHAP, MS-CHAP or EAP).",
+                "Set the gear to PAP.",
+            ),
+            Reason::UnknownUser => Explained::new(
+                "The directory knows nobody of this name.",
+                "Check the spelling, and whether the account exists.",
+            ),
+            Reason::AmbiguousUser => Explained::new(
+                "The directory has several people of this name.",
+                "Make user-filter in the configuration match one entry.",
+            ),
+            Reason::WrongPassword => Explained::new(
+                "The password was wrong.",
+                "Try the password at another service; if it fails there too, reset it.",
+            ),
+            Reason::Throttled => Explained::new(
+                "There were too many wrong passwords, so the directory was not asked.",
+                "Wait some minutes and remove saved old passwords from devices, then try again.",
+            ),
+            Reason::Locked => Explained::new(
+                "The directory has locked the account.",
+                "Unlock it in the directory, or wait until the lock ends.",
+            ),
+            Reason::Disabled => Explained::new(
+                "The account is disabled in the directory.",
+                "Find out why before enabling it.",
+            ),
+            Reason::AccountExpired => Explained::new(
+                "The account has expired.",
+                "Extend it in the directory, if the person still belongs here.",
+            ),
+            Reason::PasswordExpired => Explained::new(
+                "The password has expired.",
+                "Change the password, then log in again.",
+            ),
+            Reason::MustChange => Explained::new(
+                "The password must be changed before it can be used.",
+                "Change the password, then log in again.",
+            ),
+            Reason::NotNow => Explained::new(
+                "The directory allows no login at this time or from here.",
+                "Look at the logon hours and workstations of the account.",
+            ),
+            Reason::Denied => Explained::new(
+                "A rule denies this login.",
+                "`sekisho explain` shows the rule.",
+            ),
+            Reason::WrongCode => Explained::new(
+                "The code was wrong.",
+                "Check that the phone's clock sets itself, and that the code is of the right entry in the app.",
+            ),
+            Reason::CodeUsed => Explained::new(
+                "The code was right, but had been used before.",
+                "Wait for the next code: each works once.",
+            ),
+            Reason::CodeExpired => {
+                Explained::new("The code was right, but too old.", "Ask for a new code.")
+            }
+            Reason::CodesLocked => Explained::new(
+                "Codes are locked after too many wrong ones.",
+                "Wait until the lock ends, or use `sekisho user unlock` after checking who asks.",
+            ),
+            Reason::CodeMissing => Explained::new(
+                "The password was right, but no code came with it, and this gear cannot ask for one.",
+                "Type the code directly after the password.",
+            ),
+            Reason::NoFactor => Explained::new(
+                "The password was right, but nothing is enrolled and there is no number to send a code to.",
+                "Enrol an app with `sekisho user enrol-totp`, or put a mobile number into the directory.",
+            ),
+            Reason::NumberTooNew => Explained::new(
+                "The telephone number was changed too recently to be trusted.",
+                "Wait until it is old enough, or enrol an app or recovery codes after checking who asks.",
+            ),
+            Reason::NumberRefused => Explained::new(
+                "The telephone number in the directory is no number that may be reached.",
+                "Correct the number in the directory, or allow its country.",
+            ),
+            Reason::MessageLimit => Explained::new(
+                "Too many messages were sent.",
+                "Wait, or use an app or a recovery code.",
+            ),
+            Reason::GatewayFailed => Explained::new(
+                "No gateway took the message.",
+                "`sekisho check --probe` shows the gateways; an app or a recovery code works meanwhile.",
+            ),
+            Reason::UnknownChallenge => Explained::new(
+                "The answer came to a question that is no longer open.",
+                "Log in again from the beginning.",
+            ),
+            Reason::DirectoryUnavailable => Explained::new(
+                "No directory server could be asked.",
+                "`sekisho status` shows the servers.",
+            ),
+            Reason::StoreUnavailable => Explained::new(
+                "The store could not be read or written.",
+                "`sekisho status` shows what is wrong; is the disk full?",
+            ),
+            Reason::DeadlinePassed => Explained::new(
+                "It took longer than the gear waits.",
+                "`sekisho status` shows whether a server is slow or down.",
+            ),
+        }
+    }
+
+    fn way(&self, client: &str, nas: &str, station: &str, zone: Option<&str>) -> String {
+        let zone = zone.map_or_else(|| "outside".to_owned(), |zone| format!("zone {zone}"));
+        format!("Through {client} ({nas}), from {station}, {zone}.")
+    }
+
+    fn unknown_station(&self) -> &'static str {
+        "an unknown station"
+    }
+
+    fn rule(&self, rule: &str) -> String {
+        format!("Rule: {rule}.")
+    }
+
+    fn took(&self, total: &str, directory: &str) -> String {
+        format!("It took {total}, {directory} of them at the directory.")
+    }
+
+    fn failures(&self, count: u64, last: &str) -> String {
+        match count {
+            1 => "once".to_owned(),
+            count => format!("{count} times within the minute, last at {last}"),
+        }
+    }
+
+    fn typed(&self, names: &str) -> String {
+        format!("Names typed: {names}.")
+    }
+
+    fn stations(&self, stations: &str) -> String {
+        format!("From: {stations}.")
+    }
+
+    fn operator(&self, who: &str, what: &str) -> String {
+        format!("Operator {who} {what}.")
+    }
+
+    fn no_story(&self, about: Option<&str>) -> String {
+        about.map_or_else(
+            || "Nobody has logged in yet.".to_owned(),
+            |about| format!("Nothing is known of {about}: no login reached this daemon. If there was one, look at the gear and at the name it sent."),
+        )
+    }
+}

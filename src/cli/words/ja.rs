@@ -1,0 +1,230 @@
+//! Japanese.
+
+use super::{Explained, Words};
+use crate::control::{FactorKind, Outcome, Reason};
+
+pub(super) struct Ja;
+
+impl Words for Ja {
+    fn scan(&self) -> &'static str {
+        "認証アプリで読み取るか、次のアドレスをアプリに入力してください:"
+    }
+
+    fn code(&self) -> &'static str {
+        "アプリに表示された確認コード: "
+    }
+
+    fn code_wrong(&self, left: u8) -> String {
+        format!("確認コードが違います。次のコードを待って入力してください(残り{left}回)。")
+    }
+
+    fn recovery(&self) -> &'static str {
+        "確認コードの代わりに、それぞれ1回だけ使えます。今すぐ印刷してください。再表示はできず、以前のものは使えなくなりました。"
+    }
+
+    fn factor(&self, kind: FactorKind) -> &'static str {
+        match kind {
+            FactorKind::Totp => "認証アプリ",
+            FactorKind::Sms => "SMS",
+            FactorKind::Voice => "音声通話",
+            FactorKind::Recovery => "リカバリーコード",
+        }
+    }
+
+    fn outcome(&self, outcome: Outcome) -> &'static str {
+        match outcome {
+            Outcome::Accept => "許可",
+            Outcome::Reject => "拒否",
+            Outcome::Challenge => "質問",
+            Outcome::Undecided => "応答なし",
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one entry a reason, nothing else")]
+    fn reason(&self, reason: Reason) -> Explained {
+        match reason {
+            Reason::Proven => {
+                Explained::new("パスワードと第2の認証はどちらも正しいものでした。", "")
+            }
+            Reason::PasswordEnough => Explained::new(
+                "パスワードは正しく、規則によりここではパスワードだけで足ります。",
+                "",
+            ),
+            Reason::Repeated => Explained::new(
+                "同じ要求がもう一度届いたため、直前の判定を再び返しました。",
+                "",
+            ),
+            Reason::CodeAsked => {
+                Explained::new("パスワードは正しく、確認コードの入力を求めました。", "")
+            }
+            Reason::CodeSent => Explained::new("パスワードは正しく、確認コードを送りました。", ""),
+            Reason::CodeAskedAgain => {
+                Explained::new("確認コードが違ったため、もう一度入力を求めました。", "")
+            }
+            Reason::BadName => Explained::new(
+                "入力されたユーザー名は名前として使えません。",
+                "ユーザー名に余計な文字がないか確認してください。",
+            ),
+            Reason::UnknownRealm => Explained::new(
+                "ユーザー名の @ より後ろ(または \\ より前)が設定にありません。",
+                "ユーザー名だけを入力するか、設定にレルムを追加してください。",
+            ),
+            Reason::BadRequest => Explained::new(
+                "要求に必要な項目がないか、重複しています。",
+                "送信元の機器の設定を確認してください。",
+            ),
+            Reason::EmptyPassword => Explained::new(
+                "パスワードが入力されていません。",
+                "パスワードを入力してください。",
+            ),
+            Reason::UnreadablePassword => Explained::new(
+                "パスワードを読み取れませんでした。",
+                "機器側と設定側の共有シークレットが違うと思われます。両方を確認してください。",
+            ),
+            Reason::UnsupportedMethod => Explained::new(
+                "機器がここで使えない認証方式(CHAP、MS-CHAP、EAP)を使いました。",
+                "機器の認証方式を PAP にしてください。",
+            ),
+            Reason::UnknownUser => Explained::new(
+                "この名前の利用者はディレクトリにいません。",
+                "綴りと、アカウントがあるかを確認してください。",
+            ),
+            Reason::AmbiguousUser => Explained::new(
+                "この名前の利用者がディレクトリに複数います。",
+                "設定の user-filter が1件だけに一致するようにしてください。",
+            ),
+            Reason::WrongPassword => Explained::new(
+                "パスワードが違います。",
+                "ほかのサービスで同じパスワードを試し、だめなら再設定してください。",
+            ),
+            Reason::Throttled => Explained::new(
+                "パスワードの間違いが続いたため、ディレクトリに問い合わせませんでした。",
+                "端末に保存された古いパスワードを消し、数分待ってからやり直してください。",
+            ),
+            Reason::Locked => Explained::new(
+                "アカウントはディレクトリでロックされています。",
+                "ディレクトリで解除するか、ロックの終了を待ってください。",
+            ),
+            Reason::Disabled => Explained::new(
+                "アカウントはディレクトリで無効になっています。",
+                "理由を確かめてから有効にしてください。",
+            ),
+            Reason::AccountExpired => Explained::new(
+                "アカウントの有効期限が切れています。",
+                "在籍を確かめ、ディレクトリで期限を延ばしてください。",
+            ),
+            Reason::PasswordExpired => Explained::new(
+                "パスワードの有効期限が切れています。",
+                "パスワードを変更してからログインしてください。",
+            ),
+            Reason::MustChange => Explained::new(
+                "パスワードの変更が必要です。",
+                "パスワードを変更してからログインしてください。",
+            ),
+            Reason::NotNow => Explained::new(
+                "ディレクトリがこの時刻またはこの場所からのログインを許していません。",
+                "アカウントのログイン時間と端末の制限を確認してください。",
+            ),
+            Reason::Denied => Explained::new(
+                "規則によりこのログインは認められません。",
+                "`sekisho explain` で該当する規則を確認できます。",
+            ),
+            Reason::WrongCode => Explained::new(
+                "確認コードが違います。",
+                "スマホの時計が自動設定か、アプリの別の項目のコードでないかを確認してください。",
+            ),
+            Reason::CodeUsed => Explained::new(
+                "確認コードは正しいものですが、すでに使われています。",
+                "コードは1回だけ有効です。次のコードを待ってください。",
+            ),
+            Reason::CodeExpired => Explained::new(
+                "確認コードは正しいものですが、期限が切れています。",
+                "新しいコードを受け取ってください。",
+            ),
+            Reason::CodesLocked => Explained::new(
+                "確認コードの間違いが続いたため、コードの入力が止められています。",
+                "解除を待つか、本人確認のうえ `sekisho user unlock` を使ってください。",
+            ),
+            Reason::CodeMissing => Explained::new(
+                "パスワードは正しいものですが、確認コードがなく、この機器では入力を求められません。",
+                "パスワードのすぐ後ろに確認コードを続けて入力してください。",
+            ),
+            Reason::NoFactor => Explained::new(
+                "パスワードは正しいものですが、多要素認証が未登録で、送信先の電話番号もありません。",
+                "`sekisho user enrol-totp` でアプリを登録するか、ディレクトリに携帯番号を入れてください。",
+            ),
+            Reason::NumberTooNew => Explained::new(
+                "電話番号が最近変わったばかりのため、まだ使えません。",
+                "しばらく待つか、本人確認のうえアプリまたはリカバリーコードを登録してください。",
+            ),
+            Reason::NumberRefused => Explained::new(
+                "ディレクトリの電話番号は送信できる番号ではありません。",
+                "ディレクトリの番号を直すか、その国を許可してください。",
+            ),
+            Reason::MessageLimit => Explained::new(
+                "メッセージの送信数が上限に達しました。",
+                "しばらく待つか、アプリまたはリカバリーコードを使ってください。",
+            ),
+            Reason::GatewayFailed => Explained::new(
+                "メッセージを送れる経路がありませんでした。",
+                "`sekisho check --probe` で経路を確認してください。その間はアプリかリカバリーコードが使えます。",
+            ),
+            Reason::UnknownChallenge => Explained::new(
+                "すでに閉じた質問への回答でした。",
+                "最初からログインし直してください。",
+            ),
+            Reason::DirectoryUnavailable => Explained::new(
+                "ディレクトリに問い合わせできませんでした。",
+                "`sekisho status` でサーバーの状態を確認してください。",
+            ),
+            Reason::StoreUnavailable => Explained::new(
+                "保存領域を読み書きできませんでした。",
+                "`sekisho status` で状態を、またディスクの空きを確認してください。",
+            ),
+            Reason::DeadlinePassed => Explained::new(
+                "機器が待つ時間内に終わりませんでした。",
+                "`sekisho status` で遅いサーバーや止まったサーバーがないか確認してください。",
+            ),
+        }
+    }
+
+    fn way(&self, client: &str, nas: &str, station: &str, zone: Option<&str>) -> String {
+        let zone = zone.map_or_else(|| "学外".to_owned(), |zone| format!("ゾーン {zone}"));
+        format!("経路: {client}({nas})、接続元 {station}、{zone}。")
+    }
+
+    fn unknown_station(&self) -> &'static str {
+        "不明"
+    }
+
+    fn rule(&self, rule: &str) -> String {
+        format!("規則: {rule}。")
+    }
+
+    fn took(&self, total: &str, directory: &str) -> String {
+        format!("所要時間 {total}(うちディレクトリ {directory})。")
+    }
+
+    fn failures(&self, count: u64, last: &str) -> String {
+        format!("1分間に{count}回、最後は {last}")
+    }
+
+    fn typed(&self, names: &str) -> String {
+        format!("入力された名前: {names}。")
+    }
+
+    fn stations(&self, stations: &str) -> String {
+        format!("接続元: {stations}。")
+    }
+
+    fn operator(&self, who: &str, what: &str) -> String {
+        format!("操作者 {who}: {what}")
+    }
+
+    fn no_story(&self, about: Option<&str>) -> String {
+        about.map_or_else(
+            || "まだ誰もログインしていません。".to_owned(),
+            |about| format!("{about} の記録はありません。ログインはこのサーバーに届いていません。機器と、機器が送った名前を確認してください。"),
+        )
+    }
+}

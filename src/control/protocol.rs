@@ -1,0 +1,393 @@
+//! What is asked and what is answered: one JSON object a line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::ClientShown;
+use crate::access::Explanation;
+use crate::account::Language;
+use crate::clock::Timestamp;
+use crate::factor::Algorithm;
+use crate::secret::Secret;
+use crate::store::{Enrolled, Health, KnownAccount, Told};
+use crate::telemetry::Seen;
+
+/// Octets of a line that asks: the longest holds a name, a seed and a label.
+pub const ASK_OCTETS: usize = 64 * 1024;
+/// Octets of a line that answers: a story of [`STORY_ROWS`] rows at their longest.
+pub const ANSWER_OCTETS: usize = 8 * 1024 * 1024;
+/// Rows of a story at once.
+pub const STORY_ROWS: u32 = 1000;
+/// Accounts of a list at once.
+pub const LIST_ROWS: u32 = 1000;
+
+/// What an operator asks.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(
+    tag = "ask",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
+pub enum Ask {
+    /// Begins to enrol a TOTP; it is kept for this connection until a code is proven.
+    EnrolTotp(EnrolTotp),
+    /// Proves the TOTP begun on this connection.
+    Prove {
+        /// A code of it.
+        #[serde(with = "secret_text")]
+        code: Secret,
+    },
+    /// Makes new recovery codes in place of the old.
+    RecoveryCodes {
+        /// Whose.
+        user: String,
+    },
+    /// Shows an account.
+    Show {
+        /// Whose.
+        user: String,
+    },
+    /// Lists accounts with a factor or a lock-out.
+    List {
+        /// After this name.
+        after: Option<String>,
+    },
+    /// Ends a lock-out.
+    Unlock {
+        /// Whose.
+        user: String,
+    },
+    /// Removes every factor.
+    Reset {
+        /// Whose.
+        user: String,
+    },
+    /// Removes one factor.
+    Remove {
+        /// Whose.
+        user: String,
+        /// Its number.
+        factor: i64,
+    },
+    /// Tells a story.
+    Why {
+        /// A user or an attempt's number; nobody means the newest of everybody.
+        about: Option<String>,
+        /// The most rows.
+        limit: u32,
+    },
+    /// Says what would happen.
+    Explain {
+        /// Who would log in.
+        user: String,
+        /// Through which client.
+        client: String,
+        /// From which station.
+        station: String,
+        /// When; now, if not said.
+        at: Option<Timestamp>,
+    },
+    /// Lists the clients with what was seen of them.
+    Clients,
+    /// How the daemon is.
+    Status,
+    /// Lends a client at a loopback address.
+    Lend {
+        /// The client whose policy is wanted; the only one, if not said.
+        client: Option<String>,
+    },
+    /// Reads the configuration anew.
+    Reload,
+    /// Copies the store.
+    Backup {
+        /// To this new file.
+        to: PathBuf,
+    },
+    /// Makes a new master key.
+    RotateKey,
+}
+
+/// The TOTP to enrol.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EnrolTotp {
+    /// Whose.
+    pub user: String,
+    /// What it is called.
+    pub label: String,
+    /// The seed in base32; made here, if not given.
+    #[serde(default, with = "secret_option")]
+    pub seed: Option<Secret>,
+    /// The hash.
+    pub algorithm: Algorithm,
+    /// Digits of a code.
+    pub digits: u8,
+    /// Active at once, or when proven.
+    pub proof: Demanded,
+    /// The language of the issuer's name in the app.
+    pub language: Language,
+}
+
+/// Whether a code must prove a factor before it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Demanded {
+    /// It must.
+    Code,
+    /// The operator waived it aloud.
+    Nothing,
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(
+    tag = "answer",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
+pub enum Answer {
+    /// A TOTP was begun: scan, then prove; or it is active already.
+    Seed {
+        /// The `otpauth://` URI.
+        #[serde(with = "secret_text")]
+        uri: Secret,
+        /// Its number, if it is active already.
+        factor: Option<i64>,
+    },
+    /// The TOTP is active.
+    Enrolled {
+        /// Its number.
+        factor: i64,
+    },
+    /// The code did not prove the TOTP; another may be tried while tries are left.
+    WrongCode {
+        /// Tries left.
+        left: u8,
+    },
+    /// New recovery codes, shown this once.
+    RecoveryCodes {
+        /// The codes.
+        #[serde(with = "secret_list")]
+        codes: Vec<Secret>,
+    },
+    /// An account.
+    Account(Box<AccountShown>),
+    /// Accounts, by name.
+    Accounts {
+        /// At most [`LIST_ROWS`].
+        accounts: Vec<KnownAccount>,
+    },
+    /// The lock-out is over.
+    Unlocked,
+    /// Every factor is removed.
+    Reset {
+        /// How many there were.
+        factors: u64,
+    },
+    /// The factor is removed.
+    Removed,
+    /// A story, oldest first.
+    Story {
+        /// Its rows.
+        rows: Vec<Told>,
+    },
+    /// What would happen.
+    Explained(Box<Explanation>),
+    /// The clients.
+    Clients {
+        /// Each with what was seen.
+        clients: Vec<ClientSeen>,
+    },
+    /// How the daemon is.
+    Status(Box<Status>),
+    /// A client is lent.
+    Lent(Lent),
+    /// The new configuration holds.
+    Reloaded,
+    /// The store is copied.
+    BackedUp,
+    /// The new master key holds.
+    KeyRotated,
+    /// It was not done.
+    Refused {
+        /// Why, as a sentence.
+        why: String,
+        /// Faults of the configuration, for a reload.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        faults: Vec<String>,
+    },
+}
+
+/// An account as shown to operators.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AccountShown {
+    /// The name, as looked up.
+    pub user: String,
+    /// The stable id.
+    pub account: String,
+    /// The entry's DN.
+    pub dn: String,
+    /// Why the entry itself may not log in, if so.
+    pub barred: Option<String>,
+    /// The ends of its telephone numbers.
+    pub phones: Vec<String>,
+    /// Its groups.
+    pub groups: Vec<String>,
+    /// Its factors.
+    pub factors: Vec<Enrolled>,
+    /// Codes are locked until then.
+    pub locked_until: Option<Timestamp>,
+}
+
+/// A client with what was seen of each of its NASes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ClientSeen {
+    /// As configured.
+    pub client: ClientShown,
+    /// What was seen.
+    pub seen: Vec<Seen>,
+}
+
+/// How the daemon is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Status {
+    /// The version that runs.
+    pub version: String,
+    /// Whether a login could be decided now.
+    pub ready: bool,
+    /// Where Access-Requests are listened for.
+    pub addresses: Vec<SocketAddr>,
+    /// How many clients are configured.
+    pub clients: usize,
+    /// The servers of the directories.
+    pub directories: Vec<ServerShown>,
+    /// The store.
+    pub store: Health,
+}
+
+/// A directory server as shown to operators.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServerShown {
+    /// `host:port`.
+    pub server: String,
+    /// Whether it is being asked now.
+    pub up: bool,
+    /// The last failure.
+    pub last_error: Option<String>,
+}
+
+/// A client lent at a loopback address.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Lent {
+    /// The client whose policy it has.
+    pub client: String,
+    /// The address to send from.
+    pub from: IpAddr,
+    /// The address to send to.
+    pub to: SocketAddr,
+    /// The shared secret.
+    #[serde(with = "secret_text")]
+    pub secret: Secret,
+    /// How long it holds, in seconds.
+    pub seconds: u64,
+}
+
+/// Secrets cross the socket as text, and are secrets again at once.
+mod secret_text {
+    use serde::{Deserialize, Deserializer, Serializer, de, ser};
+
+    use crate::secret::Secret;
+
+    pub(super) fn serialize<S: Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(
+            secret
+                .expose_str()
+                .ok_or_else(|| ser::Error::custom("a secret is not text"))?,
+        )
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+        String::deserialize(from)
+            .map(|text| Secret::new(text.into_bytes()))
+            .map_err(|_| de::Error::custom("a secret must be text"))
+    }
+}
+
+mod secret_option {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Text;
+    use crate::secret::Secret;
+
+    #[expect(clippy::ref_option, reason = "the form that serde calls")]
+    pub(super) fn serialize<S: Serializer>(
+        secret: &Option<Secret>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        secret.clone().map(Text).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Secret>, D::Error> {
+        Ok(Option::<Text>::deserialize(from)?.map(|text| text.0))
+    }
+}
+
+mod secret_list {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Text;
+    use crate::secret::Secret;
+
+    pub(super) fn serialize<S: Serializer>(secrets: &[Secret], to: S) -> Result<S::Ok, S::Error> {
+        let texts: Vec<Text> = secrets.iter().cloned().map(Text).collect();
+        texts.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Secret>, D::Error> {
+        Ok(Vec::<Text>::deserialize(from)?
+            .into_iter()
+            .map(|text| text.0)
+            .collect())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Text(#[serde(with = "secret_text")] Secret);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_are_plain_objects_and_strict() {
+        let ask: Ask = serde_json::from_str(r#"{"ask":"show","user":"taro"}"#).unwrap();
+        assert!(matches!(ask, Ask::Show { user } if user == "taro"));
+        assert!(serde_json::from_str::<Ask>(r#"{"ask":"show","user":"taro","x":1}"#).is_err());
+        assert!(serde_json::from_str::<Ask>(r#"{"ask":"shutdown"}"#).is_err());
+        assert!(serde_json::from_str::<Ask>("[]").is_err());
+    }
+
+    #[test]
+    fn secrets_cross_and_stay_out_of_debug() {
+        let answer = Answer::RecoveryCodes {
+            codes: vec![Secret::from("ABCD-EFGH")],
+        };
+        let line = serde_json::to_string(&answer).unwrap();
+        assert_eq!(line, r#"{"answer":"recovery-codes","codes":["ABCD-EFGH"]}"#);
+        assert!(!format!("{answer:?}").contains("ABCD"));
+        let back: Answer = serde_json::from_str(&line).unwrap();
+        assert!(
+            matches!(back, Answer::RecoveryCodes { codes } if codes == [Secret::from("ABCD-EFGH")])
+        );
+    }
+}

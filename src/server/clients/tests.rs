@@ -1,0 +1,164 @@
+use super::*;
+use crate::access::{ClientPolicy, Texts};
+use crate::account::Language;
+use crate::server::WhenUndecided;
+use crate::wire::Signing;
+
+fn client(name: &str, addresses: &[&str]) -> Client {
+    Client {
+        name: ClientName::new(name),
+        addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        secret: Secret::from("a secret that is long enough"),
+        signing: Signing::Required,
+        station: Vec::new(),
+        when_undecided: WhenUndecided::Discard,
+        patience: Duration::from_secs(30),
+        policy: Arc::new(ClientPolicy {
+            name: ClientName::new(name),
+            label: crate::access::Label::default(),
+            code: Vec::new(),
+            delimiter: ',',
+            ways: Vec::new(),
+            texts: Texts::None,
+            language: Language::Both,
+            pool: Vec::new(),
+            shared_stations: false,
+        }),
+    }
+}
+
+fn found(clients: &Clients, address: &str, now: Instant) -> Option<String> {
+    clients
+        .find(address.parse().unwrap(), now)
+        .map(|known| known.client.name.to_string())
+}
+
+#[tokio::test]
+async fn the_longest_prefix_wins() {
+    let now = Instant::now();
+    let clients = Clients::new(&[
+        client("wide", &["192.0.2.0/24", "2001:db8::/32"]),
+        client("narrow", &["192.0.2.16/28", "2001:db8:1::/48"]),
+        client("one", &["192.0.2.17/32", "2001:db8:1::1/128"]),
+    ]);
+    for (address, expected) in [
+        ("192.0.2.1", Some("wide")),
+        ("192.0.2.16", Some("narrow")),
+        ("192.0.2.17", Some("one")),
+        ("192.0.3.1", None),
+        ("2001:db8:2::1", Some("wide")),
+        ("2001:db8:1::2", Some("narrow")),
+        ("2001:db8:1::1", Some("one")),
+        ("2001:db9::1", None),
+        ("::1", None),
+    ] {
+        assert_eq!(
+            found(&clients, address, now).as_deref(),
+            expected,
+            "{address}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_v4_everything_says_nothing_about_v6() {
+    let now = Instant::now();
+    let clients = Clients::new(&[client("all", &["0.0.0.0/0"])]);
+    assert_eq!(found(&clients, "203.0.113.1", now).as_deref(), Some("all"));
+    assert_eq!(found(&clients, "2001:db8::1", now), None);
+}
+
+#[tokio::test]
+async fn shares_outlive_a_reload() {
+    let now = Instant::now();
+    let clients = Clients::new(&[client("vpn", &["192.0.2.1/32"])]);
+    let before = clients.find("192.0.2.1".parse().unwrap(), now).unwrap();
+    clients.replace(&[client("vpn", &["192.0.2.2/32"])]);
+    assert_eq!(found(&clients, "192.0.2.1", now), None);
+    let after = clients.find("192.0.2.2".parse().unwrap(), now).unwrap();
+    assert!(Arc::ptr_eq(&before.share, &after.share));
+}
+
+#[tokio::test]
+async fn a_lent_client_lives_its_time_at_a_loopback_address_alone() {
+    let now = Instant::now();
+    let life = (now, now + Duration::from_secs(60));
+    let clients = Clients::new(&[client("vpn", &["192.0.2.1/32"])]);
+    let vpn = ClientName::new("vpn");
+    let lend = |name: &ClientName, address: &str| {
+        clients.lend(name, address.parse().unwrap(), Secret::from("lent"), life)
+    };
+    assert!(!lend(&ClientName::new("other"), "127.0.0.9"));
+    assert!(!lend(&vpn, "192.0.2.9"));
+    assert!(lend(&vpn, "127.0.0.9"));
+    assert!(!lend(&vpn, "127.0.0.9"));
+    let known = clients.find("127.0.0.9".parse().unwrap(), now).unwrap();
+    assert_eq!(known.client.name, vpn);
+    assert!(known.client.secret == Secret::from("lent"));
+    assert_eq!(found(&clients, "127.0.0.10", now), None);
+    assert_eq!(found(&clients, "127.0.0.9", life.1), None);
+}
+
+#[tokio::test]
+async fn at_most_sixteen_are_lent_until_one_expires() {
+    let now = Instant::now();
+    let clients = Clients::new(&[client("vpn", &["192.0.2.1/32"])]);
+    let lend = |last: u8, now: Instant| {
+        let until = now + Duration::from_secs(60);
+        let address = IpAddr::from([127, 0, 0, last]);
+        clients.lend(
+            &ClientName::new("vpn"),
+            address,
+            Secret::from("s"),
+            (now, until),
+        )
+    };
+    assert!((1..=16).all(|last| lend(last, now)));
+    assert!(!lend(17, now));
+    assert!(lend(17, now + Duration::from_secs(60)));
+}
+
+#[test]
+fn permits_are_bounded_for_house_and_client_and_come_back() {
+    let house = Arc::new(AtomicUsize::new(0));
+    let (vpn, wifi) = (Share::default(), Share::default());
+    let bounds = Bounds {
+        house: 3,
+        client: 2,
+    };
+    let take = |share: &Share| Permit::take(&house, share, Turn::First, bounds);
+    let first = take(&vpn).unwrap();
+    let _second = take(&vpn).unwrap();
+    assert!(take(&vpn).is_none(), "the client's share is full");
+    let _third = take(&wifi).unwrap();
+    assert!(take(&wifi).is_none(), "the house is full");
+    assert_eq!(wifi.in_work.load(Ordering::Acquire), 1);
+    drop(first);
+    assert!(take(&wifi).is_some());
+}
+
+#[test]
+fn a_reserve_is_kept_for_answers_to_challenges() {
+    let house = Arc::new(AtomicUsize::new(0));
+    let share = Share::default();
+    let bounds = Bounds {
+        house: 32,
+        client: 32,
+    };
+    let first: Vec<_> =
+        std::iter::from_fn(|| Permit::take(&house, &share, Turn::First, bounds)).collect();
+    let answers: Vec<_> =
+        std::iter::from_fn(|| Permit::take(&house, &share, Turn::Answer, bounds)).collect();
+    assert_eq!((first.len(), answers.len()), (30, 2));
+}
+
+#[tokio::test]
+async fn status_server_is_answered_so_many_times_a_second() {
+    let now = Instant::now();
+    let share = Share::default();
+    let answered = |now: Instant| (0..20).filter(|_| share.may_answer_status(5, now)).count();
+    assert_eq!(answered(now), 5);
+    assert_eq!(answered(now + Duration::from_millis(400)), 2);
+    assert_eq!(answered(now + Duration::from_secs(60)), 5);
+    assert!(!Share::default().may_answer_status(0, now));
+}

@@ -1,0 +1,362 @@
+//! An Access-Request from its task's point of view: read it, have it decided, reply.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::clients::{Known, Permit, after};
+use super::duplicates::Ticket;
+use super::rejects::{self, Delay};
+use super::socket::{Local, Socket, canonical};
+use super::{House, reply, station};
+use crate::access::{Attempt, Verdict};
+use crate::account::{AttemptId, Decision, Durations, Outcome, Reason, TypedName};
+use crate::secret::{Secret, random_array};
+use crate::telemetry::Discard;
+use crate::wire::{Code, Request, attribute};
+
+/// Longest time for a request that waits for nobody (FreeRADIUS's `max_request_time`).
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What the way back to the NAS may take: an answer after its patience is none.
+const WAY_BACK: Duration = Duration::from_millis(100);
+/// Octets of a name that is no name, as far as they are shown.
+const SHOWN_OCTETS: usize = 64;
+/// MS-CHAP-Challenge, of Microsoft (RFC 2548 §2.1.1).
+const MS_CHAP_CHALLENGE: u8 = 11;
+
+/// A request that was let in, and all that its task holds.
+pub(super) struct Work {
+    pub(super) house: Arc<House>,
+    pub(super) known: Arc<Known>,
+    pub(super) request: Request,
+    pub(super) path: Path,
+    pub(super) ticket: Ticket,
+    pub(super) permit: Permit,
+    pub(super) received: Instant,
+}
+
+/// The way that a reply takes.
+#[derive(Clone, Debug)]
+pub(super) struct Path {
+    pub(super) socket: Arc<Socket>,
+    pub(super) peer: std::net::SocketAddr,
+    pub(super) local: Local,
+}
+
+impl Path {
+    /// Sends; what cannot be sent is said, and asked for again by a retransmission.
+    pub(super) fn send(&self, octets: &[u8]) {
+        if let Err(error) = self.socket.reply(octets, self.peer, self.local) {
+            log::warn!("a reply to {} was not sent: {error}", self.peer);
+        }
+    }
+}
+
+/// A reply on its way out.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) reply: Arc<[u8]>,
+    pub(super) path: Path,
+    pub(super) ticket: Ticket,
+}
+
+impl Outgoing {
+    /// Keeps the reply for retransmissions and sends it, unless another request has taken its place.
+    pub(super) fn leave(self, keep: Duration) {
+        if self.ticket.answer(&self.reply, keep, Instant::now()) {
+            self.path.send(&self.reply);
+        }
+    }
+}
+
+/// Why a request is refused before anybody is asked.
+#[derive(Debug, PartialEq, Eq)]
+struct Refusal {
+    reason: Reason,
+    note: String,
+}
+
+impl Refusal {
+    fn new(reason: Reason, note: &str) -> Self {
+        Self {
+            reason,
+            note: note.to_owned(),
+        }
+    }
+}
+
+/// What of a request is needed to decide.
+struct Credentials {
+    name: Box<[u8]>,
+    password: Secret,
+}
+
+/// Says that a task fell, as far as the panic hook does not.
+struct Fall<'a>(&'a Known);
+
+impl Drop for Fall<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            log::error!(
+                "the work on a request of client {} panicked: it gets no answer",
+                self.0.client.name
+            );
+        }
+    }
+}
+
+/// Does the work of one Access-Request.
+pub(super) async fn run(work: Work) {
+    let known = Arc::clone(&work.known);
+    let _fall = Fall(&known);
+    let verdict = match credentials(&work.request, &work.known.client.secret) {
+        Ok(credentials) => decide(&work, credentials).await,
+        Err(refusal) => refuse(&work, refusal),
+    };
+    answer(work, &verdict);
+}
+
+async fn decide(work: &Work, credentials: Credentials) -> Verdict {
+    let rooms = &work.house.rooms;
+    let attempt = attempt(work, credentials);
+    let answers = attempt.state.is_some();
+    let nas = attempt.nas;
+    let answer = rooms.access.decide(attempt).await;
+    rooms.telemetry.decision(&answer.decision);
+    if answers && answer.decision.reason != Reason::UnknownChallenge {
+        rooms
+            .telemetry
+            .challenge_answered(&work.known.client.name, nas);
+    }
+    answer.verdict
+}
+
+fn attempt(work: &Work, credentials: Credentials) -> Attempt {
+    let client = &work.known.client;
+    let (station, station_from) = station::read(&work.request, &client.station);
+    let patience = client.patience.min(PATIENCE).saturating_sub(WAY_BACK);
+    Attempt {
+        client: Arc::clone(&client.policy),
+        nas: canonical(work.path.peer),
+        nas_port: nas_port(&work.request),
+        name: credentials.name,
+        password: credentials.password,
+        state: work.request.attribute(attribute::STATE).map(Into::into),
+        station,
+        station_from,
+        received: work.received,
+        deadline: after(work.received, patience),
+    }
+}
+
+fn refuse(work: &Work, refusal: Refusal) -> Verdict {
+    let client = &work.known.client;
+    let (station, station_from) = station::read(&work.request, &client.station);
+    let took = work.received.elapsed().as_micros();
+    work.house.rooms.telemetry.decision(&Decision {
+        attempt: AttemptId::new(random_array()),
+        at: work.house.rooms.clock.now(),
+        account: None,
+        name: shown(
+            work.request
+                .attribute(attribute::USER_NAME)
+                .unwrap_or_default(),
+        )
+        .into(),
+        client: client.name.clone(),
+        nas: canonical(work.path.peer),
+        station,
+        station_from,
+        zone: None,
+        rule: None,
+        factor: None,
+        outcome: Outcome::Reject,
+        reason: refusal.reason,
+        directory: None,
+        durations: Durations {
+            total: u64::try_from(took).unwrap_or(u64::MAX),
+            ..Durations::default()
+        },
+        note: Some(refusal.note.into()),
+    });
+    Verdict::Reject { text: None }
+}
+
+/// Replies: a Reject at its time, anything else at once.
+fn answer(work: Work, verdict: &Verdict) {
+    let Work {
+        house,
+        known,
+        request,
+        path,
+        ticket,
+        permit,
+        received,
+    } = work;
+    let settings = house.settings.load();
+    let Some(octets) = reply::build(&request, &known.client, verdict, &settings.replies) else {
+        house.rooms.telemetry.discard(
+            Discard::Undecided,
+            path.peer,
+            Some(&known.client.name),
+            "could not be decided (when-undecided = \"discard\")",
+        );
+        return;
+    };
+    let is_reject = octets.first() == Some(&(Code::AccessReject as u8));
+    if is_reject && matches!(verdict, Verdict::Accept { .. } | Verdict::Challenge { .. }) {
+        log::error!(
+            "client {}: the reply does not fit a packet and became a Reject: its reply sets are too long",
+            known.client.name
+        );
+    }
+    let outgoing = Outgoing {
+        reply: octets.into(),
+        path,
+        ticket,
+    };
+    drop(permit);
+    if is_reject {
+        let at = rejects::due(received, settings.reject_floor);
+        reject(&house, &known, outgoing, at);
+    } else {
+        outgoing.leave(settings.reply_keep);
+    }
+}
+
+fn reject(house: &House, known: &Known, outgoing: Outgoing, at: Instant) {
+    let peer = outgoing.path.peer;
+    match house.rejects.delay(outgoing, at) {
+        Delay::Waits => {}
+        Delay::Now(outgoing) => outgoing.leave(house.settings.load().reply_keep),
+        Delay::Full => house.rooms.telemetry.discard(
+            Discard::Full,
+            peer,
+            Some(&known.client.name),
+            "too many Rejects wait for their time",
+        ),
+    }
+}
+
+fn credentials(request: &Request, secret: &Secret) -> Result<Credentials, Refusal> {
+    if let Some(kind) = request.repeated() {
+        let note = format!("attribute {kind} may occur once and occurs more often");
+        return Err(Refusal::new(Reason::BadRequest, &note));
+    }
+    let Some(name) = request.attribute(attribute::USER_NAME) else {
+        return Err(Refusal::new(Reason::BadRequest, "User-Name is missing"));
+    };
+    if let Some(method) = unsupported(request) {
+        let note = format!("{method} is not configured: set the client to PAP");
+        return Err(Refusal::new(Reason::UnsupportedMethod, &note));
+    }
+    let password = request
+        .user_password(secret)
+        .map_err(|bad| Refusal::new(Reason::BadRequest, &bad.to_string()))?;
+    Ok(Credentials {
+        name: name.into(),
+        password: readable(password)?,
+    })
+}
+
+/// The method by which a request wants to log in, if it is one that shows no password.
+fn unsupported(request: &Request) -> Option<&'static str> {
+    let has = |kind| request.attribute(kind).is_some();
+    let has_microsoft = |kind| {
+        request
+            .vendor_attributes(attribute::MICROSOFT, kind)
+            .next()
+            .is_some()
+    };
+    if has(attribute::EAP_MESSAGE) {
+        Some("EAP")
+    } else if has(attribute::CHAP_PASSWORD) {
+        Some("CHAP")
+    } else if has_microsoft(attribute::MS_CHAP_RESPONSE)
+        || has_microsoft(MS_CHAP_CHALLENGE)
+        || has_microsoft(attribute::MS_CHAP2_RESPONSE)
+    {
+        Some("MS-CHAP")
+    } else {
+        None
+    }
+}
+
+fn readable(password: Option<Secret>) -> Result<Secret, Refusal> {
+    match password {
+        Some(password) if password.is_empty() => Err(Refusal::new(
+            Reason::EmptyPassword,
+            "User-Password is empty",
+        )),
+        Some(password) if password.expose_str().is_none() => Err(Refusal::new(
+            Reason::UnreadablePassword,
+            "probable shared secret mismatch: User-Password is not UTF-8",
+        )),
+        Some(password) => Ok(password),
+        None => Err(Refusal::new(
+            Reason::EmptyPassword,
+            "User-Password is missing",
+        )),
+    }
+}
+
+/// What tells two people behind one address apart: each attribute with its type and length, so that no two sets of
+/// them look the same.
+fn nas_port(request: &Request) -> Option<Box<[u8]>> {
+    let kinds = [
+        attribute::NAS_PORT,
+        attribute::NAS_PORT_ID,
+        attribute::ACCT_SESSION_ID,
+    ];
+    let mut joined = Vec::new();
+    for kind in kinds {
+        if let Some(value) = request.attribute(kind) {
+            joined.push(kind);
+            joined.push(u8::try_from(value.len()).unwrap_or(u8::MAX));
+            joined.extend_from_slice(value);
+        }
+    }
+    (!joined.is_empty()).then(|| joined.into())
+}
+
+/// Octets as text that is safe to show: as they are if they could be a name, else escaped and cut.
+pub(super) fn shown(octets: &[u8]) -> String {
+    TypedName::parse(octets).map_or_else(
+        |_| {
+            let part = octets.get(..SHOWN_OCTETS).unwrap_or(octets);
+            part.escape_ascii().to_string()
+        },
+        |name| name.as_str().to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_text_and_not_empty() {
+        let reason = |password: Option<&[u8]>| {
+            readable(password.map(|octets| Secret::new(octets.to_vec())))
+                .map_err(|refusal| refusal.reason)
+        };
+        assert!(reason(Some("パスワード".as_bytes())).is_ok());
+        assert_eq!(reason(None), Err(Reason::EmptyPassword));
+        assert_eq!(reason(Some(b"")), Err(Reason::EmptyPassword));
+        assert_eq!(reason(Some(b"\xff\xfe")), Err(Reason::UnreadablePassword));
+    }
+
+    #[test]
+    fn what_is_no_name_is_shown_escaped_and_cut() {
+        assert_eq!(shown("山田".as_bytes()), "山田");
+        assert_eq!(shown(b""), "");
+        assert_eq!(shown(b"a\nb\x00"), "a\\nb\\x00");
+        assert_eq!(
+            shown("a\u{202e}b".as_bytes()),
+            "a\\xe2\\x80\\xaeb",
+            "bidi controls"
+        );
+        assert_eq!(shown(&[0xff; 200]).len(), 4 * SHOWN_OCTETS);
+    }
+}

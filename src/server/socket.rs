@@ -1,0 +1,317 @@
+//! One UDP socket: receives with the address that was asked, replies from it, and knows what the kernel lost.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::libc;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
+    sockopt,
+};
+use socket2::{Domain, Protocol, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+/// Receives whole whatever UDP can carry; a datagram that fills it was cut.
+pub(super) const DATAGRAM_OCTETS: usize = 65_535;
+
+/// What is listened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    /// Access-Request and Status-Server.
+    Authentication,
+    /// Accounting-Request and Status-Server.
+    Accounting,
+}
+
+/// The address that a datagram was sent to, as its reply needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Local {
+    /// The one that the socket is bound to.
+    Bound,
+    /// An IPv4 address.
+    V4([u8; 4]),
+    /// An IPv6 address (v4-mapped for IPv4 on a socket of both) and, for a link-local one, its interface.
+    V6([u8; 16], u32),
+}
+
+/// A received datagram without its octets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received {
+    /// How many octets.
+    pub(super) len: usize,
+    /// Who sent it, as the kernel says it: the reply goes there.
+    pub(super) peer: SocketAddr,
+    /// Whom it was sent to.
+    pub(super) local: Local,
+    /// Datagrams lost in the receive buffer since the last one received.
+    pub(super) lost: u32,
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    socket: UdpSocket,
+    address: SocketAddr,
+    port: Port,
+    number: usize,
+    lost: AtomicU32,
+}
+
+impl Socket {
+    /// Binds an address with a receive buffer of so many octets. Needs a tokio runtime.
+    pub(super) fn bind(
+        address: SocketAddr,
+        port: Port,
+        number: usize,
+        receive_buffer: usize,
+    ) -> io::Result<Self> {
+        let at = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+        let socket = open(address, receive_buffer).map_err(at)?;
+        let socket = UdpSocket::from_std(socket.into()).map_err(at)?;
+        Ok(Self {
+            address: socket.local_addr()?,
+            socket,
+            port,
+            number,
+            lost: AtomicU32::new(0),
+        })
+    }
+
+    /// Its address.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it listens for.
+    pub(super) const fn port(&self) -> Port {
+        self.port
+    }
+
+    /// Its number among the sockets.
+    pub(super) const fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Waits until a datagram may be there.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await
+    }
+
+    /// Takes one datagram; `WouldBlock` when there is none.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        self.socket
+            .try_io(Interest::READABLE, || self.receive_now(buffer))
+    }
+
+    fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        let size = buffer.len();
+        let mut slices = [IoSliceMut::new(buffer)];
+        let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::in_pktinfo, u32);
+        let message = recvmsg::<SockaddrStorage>(
+            self.socket.as_raw_fd(),
+            &mut slices,
+            Some(&mut control),
+            MsgFlags::MSG_DONTWAIT,
+        )?;
+        let mut received = Received {
+            len: if message.flags.contains(MsgFlags::MSG_TRUNC) {
+                size
+            } else {
+                message.bytes
+            },
+            peer: message
+                .address
+                .as_ref()
+                .and_then(socket_address)
+                .ok_or(io::ErrorKind::AddrNotAvailable)?,
+            local: Local::Bound,
+            lost: 0,
+        };
+        for control in message.cmsgs()? {
+            match control {
+                ControlMessageOwned::Ipv4PacketInfo(info) => {
+                    received.local = Local::V4(info.ipi_spec_dst.s_addr.to_ne_bytes());
+                }
+                ControlMessageOwned::Ipv6PacketInfo(info) => received.local = local_v6(&info),
+                ControlMessageOwned::RxqOvfl(count) => {
+                    received.lost = count.wrapping_sub(self.lost.swap(count, Ordering::Relaxed));
+                }
+                _ => {}
+            }
+        }
+        Ok(received)
+    }
+
+    /// Sends a reply from the address that was asked. Never waits: a reply that finds the buffer full is lost like
+    /// any datagram, and its retransmission gets it.
+    pub(super) fn reply(&self, octets: &[u8], to: SocketAddr, from: Local) -> io::Result<()> {
+        let slices = [IoSlice::new(octets)];
+        let to = SockaddrStorage::from(to);
+        let send = |control: &[ControlMessage<'_>]| {
+            sendmsg(
+                self.socket.as_raw_fd(),
+                &slices,
+                control,
+                MsgFlags::MSG_DONTWAIT,
+                Some(&to),
+            )
+        };
+        match from {
+            Local::Bound => send(&[]),
+            Local::V4(address) => send(&[ControlMessage::Ipv4PacketInfo(&libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr {
+                    s_addr: u32::from_ne_bytes(address),
+                },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            })]),
+            Local::V6(address, interface) => {
+                send(&[ControlMessage::Ipv6PacketInfo(&libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr { s6_addr: address },
+                    ipi6_ifindex: interface,
+                })])
+            }
+        }?;
+        Ok(())
+    }
+}
+
+fn open(address: SocketAddr, receive_buffer: usize) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    socket.set_nonblocking(true)?;
+    socket.set_recv_buffer_size(receive_buffer)?;
+    // Linux answers with the double of what was given, its own bookkeeping included.
+    let given = socket.recv_buffer_size()? / 2;
+    if given < receive_buffer {
+        log::warn!(
+            "{address}: the receive buffer is {given} octets instead of {receive_buffer}: raise net.core.rmem_max"
+        );
+    }
+    setsockopt(&socket, sockopt::RxqOvfl, &1)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    if address.ip().is_unspecified() {
+        match address {
+            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
+            SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+        }
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(address) = storage.as_sockaddr_in() {
+        return Some(SocketAddr::V4((*address).into()));
+    }
+    storage
+        .as_sockaddr_in6()
+        .map(|address| SocketAddr::V6((*address).into()))
+}
+
+/// The interface is kept for link-local addresses alone, which mean nothing without; for others routing decides.
+fn local_v6(info: &libc::in6_pktinfo) -> Local {
+    let address = info.ipi6_addr.s6_addr;
+    let interface = if Ipv6Addr::from(address).is_unicast_link_local() {
+        info.ipi6_ifindex
+    } else {
+        0
+    };
+    Local::V6(address, interface)
+}
+
+/// The address of a peer as clients are configured: an IPv4 peer of a socket of both families is an IPv4 address.
+pub(super) fn canonical(peer: SocketAddr) -> IpAddr {
+    peer.ip().to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket as Peer;
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn receive(socket: &Socket) -> (Received, Vec<u8>) {
+        let mut buffer = vec![0; DATAGRAM_OCTETS];
+        loop {
+            socket.readable().await.unwrap();
+            match socket.receive(&mut buffer) {
+                Ok(received) => return (received, buffer[..received.len].to_vec()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn peer(address: &str) -> Peer {
+        let peer = Peer::bind(address).unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        peer
+    }
+
+    async fn reply_comes_from(bound: &str, source: &str, asked: &str) {
+        let socket =
+            Socket::bind(bound.parse().unwrap(), Port::Authentication, 0, 1 << 16).unwrap();
+        let peer = peer(source);
+        let asked = SocketAddr::new(asked.parse().unwrap(), socket.address().port());
+        peer.send_to(b"question", asked).unwrap();
+        let (received, octets) = receive(&socket).await;
+        assert_eq!(octets, b"question");
+        assert_eq!(canonical(received.peer), peer.local_addr().unwrap().ip());
+        socket
+            .reply(b"answer", received.peer, received.local)
+            .unwrap();
+        let mut buffer = [0; 16];
+        let (len, from) = peer.recv_from(&mut buffer).unwrap();
+        assert_eq!(&buffer[..len], b"answer");
+        assert_eq!(from, asked, "bound to {bound}");
+    }
+
+    #[tokio::test]
+    async fn a_reply_leaves_from_the_address_that_was_asked() {
+        reply_comes_from("0.0.0.0:0", "127.0.0.1:0", "127.0.0.2").await;
+        reply_comes_from("127.0.0.3:0", "127.0.0.1:0", "127.0.0.3").await;
+        reply_comes_from("[::]:0", "127.0.0.1:0", "127.0.0.2").await;
+        reply_comes_from("[::]:0", "[::1]:0", "::1").await;
+        reply_comes_from("[::1]:0", "[::1]:0", "::1").await;
+    }
+
+    #[tokio::test]
+    async fn losses_of_a_full_buffer_are_counted() {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let socket = Socket::bind(address, Port::Authentication, 0, 4096).unwrap();
+        let peer = peer("127.0.0.1:0");
+        for _ in 0..200 {
+            peer.send_to(&[1; 1000], socket.address()).unwrap();
+        }
+        let mut buffer = vec![0; DATAGRAM_OCTETS];
+        socket.readable().await.unwrap();
+        let mut received = 0;
+        let mut lost = 0;
+        while let Ok(datagram) = socket.receive(&mut buffer) {
+            received += 1;
+            lost += datagram.lost;
+        }
+        peer.send_to(b"one more", socket.address()).unwrap();
+        lost += receive(&socket).await.0.lost;
+        assert!(received < 200);
+        assert_eq!(received + lost, 200);
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_named() {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let first = Socket::bind(address, Port::Accounting, 0, 4096).unwrap();
+        let again = Socket::bind(first.address(), Port::Accounting, 1, 4096).unwrap_err();
+        assert!(again.to_string().contains(&first.address().to_string()));
+    }
+}

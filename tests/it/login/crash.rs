@@ -1,0 +1,176 @@
+//! Power failures and kills.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::thread;
+
+use super::{PEOPLE, SEED, VPN, directory, house};
+use crate::support::daemon::{Daemon, client, code};
+use crate::support::slapd::Slapd;
+
+#[test]
+fn used_codes_stay_used_after_a_kill_under_load() {
+    let (_slapd, mut daemon) = house();
+    let typed: Vec<String> =
+        (-1..=1).map(|step| format!("taro-password{}", code(SEED, step))).collect();
+    let accepted: Vec<String> = thread::scope(|scope| {
+        let load = (0..4)
+            .map(|number| {
+                let nas = daemon.nas().from_station(&format!("198.51.100.{number}"));
+                scope.spawn(move || {
+                    for _ in 0..3 {
+                        let _answer = nas.login("jiro", "jiro-password");
+                    }
+                })
+            })
+            .collect::<Vec<_>>();
+        let nas = daemon.nas();
+        let accepted =
+            typed.iter().filter(|typed| nas.login("taro", typed).accepted()).cloned().collect();
+        drop(load);
+        accepted
+    });
+    assert!(!accepted.is_empty());
+    daemon.kill();
+    daemon.run();
+    for typed in accepted {
+        assert!(daemon.nas().login("taro", &typed).rejected(), "a used code works again");
+    }
+    assert!(daemon.cli_ok(&["user", "show", "taro"]).contains("totp"), "the enrolment is there");
+}
+
+#[test]
+fn the_disk_is_written_between_a_request_and_its_accept() {
+    let slapd = Slapd::start(PEOPLE);
+    let trace = tempfile::tempdir().unwrap();
+    let file = trace.path().join("trace");
+    let daemon = Daemon::start_under(
+        &[
+            "strace", "-f", "-yy", "-o", file.to_str().unwrap(), "-e",
+            "trace=fdatasync,fsync,sendmsg,sendto,recvmsg,recvfrom", "-s", "0",
+        ],
+        &directory(&[&slapd.url()]),
+        &client("vpn", VPN),
+    );
+    daemon.enrol("taro", SEED);
+    let marked = fs::read_to_string(&file).unwrap().lines().count();
+    assert!(daemon.nas().login("taro", &format!("taro-password{}", code(SEED, 0))).accepted());
+    crate::support::daemon::wait(
+        || {
+            let text = fs::read_to_string(&file).unwrap();
+            let lines: Vec<&str> = text.lines().skip(marked).collect();
+            let udp = |line: &&str| line.contains("UDP") || line.contains("127.0.0.1:");
+            let received = lines.iter().position(|line| line.contains("recv") && udp(line));
+            let sent = lines.iter().rposition(|line| line.contains("send") && udp(line));
+            matches!((received, sent), (Some(received), Some(sent)) if lines[received..sent]
+                .iter()
+                .any(|line| line.contains("fdatasync") || line.contains("fsync")))
+        },
+        || fs::read_to_string(&file).unwrap(),
+    );
+}
+
+#[test]
+fn a_disk_cut_back_to_what_was_synced_at_the_accept_knows_the_code() {
+    let slapd = Slapd::start(PEOPLE);
+    let mut daemon = Daemon::start(&directory(&[&slapd.url()]), &client("vpn", VPN));
+    daemon.enrol("taro", SEED);
+    daemon.stop();
+    let mut disk = Disk::of(&daemon.path("state"));
+    let trace = daemon.path("trace");
+    daemon.run_under(&[
+        "strace", "-f", "-yy", "-xx", "-s", "4194304", "-o", trace.to_str().unwrap(), "-e",
+        "trace=pwrite64,ftruncate,fdatasync,fsync,sendmsg,sendto",
+    ]);
+    let typed = format!("taro-password{}", code(SEED, 0));
+    assert!(daemon.nas().login("taro", &typed).accepted());
+    daemon.kill();
+    let answered = disk.replay_until_accept(&fs::read_to_string(&trace).unwrap());
+    assert!(answered, "no Accept in the trace");
+    disk.put_back(&daemon.path("state"));
+    daemon.run_under(&[]);
+    assert!(daemon.nas().login("taro", &typed).rejected(), "an answered code works again");
+    assert!(daemon.cli_ok(&["user", "show", "taro"]).contains("totp"));
+}
+
+/// What a disk holds of some files: as written, and as it would be after the power failed.
+struct Disk {
+    written: BTreeMap<String, Vec<u8>>,
+    synced: BTreeMap<String, Vec<u8>>,
+}
+
+impl Disk {
+    fn of(folder: &Path) -> Self {
+        let files: BTreeMap<String, Vec<u8>> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.display().to_string(), fs::read(&path).unwrap()))
+            .collect();
+        Self { written: files.clone(), synced: files }
+    }
+
+    /// Follows a trace up to the first Access-Accept; says whether there was one.
+    fn replay_until_accept(&mut self, trace: &str) -> bool {
+        let mut syncing: BTreeMap<&str, String> = BTreeMap::new();
+        for line in trace.lines() {
+            let Some((pid, call)) = line.split_once(' ') else { continue };
+            let call = call.trim_start();
+            let path = call
+                .split_once('<')
+                .and_then(|(_, rest)| rest.split_once('>'))
+                .map(|(path, _)| path.to_owned())
+                .unwrap_or_default();
+            if call.starts_with("pwrite64(") {
+                self.write(&path, call);
+            } else if call.starts_with("ftruncate(") {
+                let length = call.rsplit(", ").next().and_then(|rest| rest.split(')').next()).unwrap();
+                self.written.entry(path).or_default().resize(length.parse().unwrap(), 0);
+            } else if call.starts_with("fdatasync(") || call.starts_with("fsync(") {
+                if call.contains("unfinished") {
+                    syncing.insert(pid, path);
+                } else {
+                    self.sync(&path);
+                }
+            } else if call.starts_with("<... f") && call.contains("sync resumed") {
+                if let Some(path) = syncing.remove(pid) {
+                    self.sync(&path);
+                }
+            } else if call.starts_with("send") && call.contains("UDP") && call.contains("\"\\x02") {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn write(&mut self, path: &str, call: &str) {
+        let (_, rest) = call.split_once('"').unwrap();
+        let (hex, rest) = rest.split_once('"').unwrap();
+        let octets: Vec<u8> =
+            hex.split("\\x").skip(1).map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
+        let numbers: Vec<&str> = rest.trim_start_matches(", ").split([',', ')', '<']).collect();
+        let (count, at): (usize, usize) = (numbers[0].parse().unwrap(), numbers[1].trim().parse().unwrap());
+        assert_eq!(octets.len(), count, "the trace holds all octets");
+        let file = self.written.entry(path.to_owned()).or_default();
+        if file.len() < at + count {
+            file.resize(at + count, 0);
+        }
+        file[at..at + count].copy_from_slice(&octets);
+    }
+
+    fn sync(&mut self, path: &str) {
+        if let Some(octets) = self.written.get(path) {
+            self.synced.insert(path.to_owned(), octets.clone());
+        }
+    }
+
+    /// Leaves in the folder what was synced, and nothing else.
+    fn put_back(&self, folder: &Path) {
+        for entry in fs::read_dir(folder).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        for (path, octets) in self.synced.iter().filter(|(path, _)| !path.ends_with("-shm")) {
+            fs::write(path, octets).unwrap();
+        }
+    }
+}

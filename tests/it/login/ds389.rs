@@ -1,0 +1,77 @@
+//! Logins against 389 Directory Server.
+
+use super::{PEOPLE, SEED, VPN, directory};
+use crate::support::daemon::{Daemon, client, code};
+use crate::support::ds389::{ADMIN, ADMIN_PASSWORD, Ds389};
+
+const POLICY: &str = "\
+dn: cn=config
+changetype: modify
+replace: passwordMustChange
+passwordMustChange: on
+-
+replace: passwordLockout
+passwordLockout: on
+-
+replace: passwordMaxFailure
+passwordMaxFailure: 3
+
+dn: uid=jiro,ou=people,dc=example,dc=ac,dc=jp
+changetype: modify
+replace: nsAccountLock
+nsAccountLock: true
+
+dn: uid=fresh,ou=people,dc=example,dc=ac,dc=jp
+changetype: add
+objectClass: inetOrgPerson
+uid: fresh
+cn: Fresh
+sn: Fresh
+userPassword: first-password
+
+dn: uid=fresh,ou=people,dc=example,dc=ac,dc=jp
+changetype: modify
+replace: userPassword
+userPassword: fresh-password
+
+";
+
+#[test]
+#[ignore = "needs 389-ds-base: tests/run --all"]
+fn people_states_and_groups_of_389_are_understood() {
+    let server = Ds389::start(PEOPLE);
+    let daemon = Daemon::start(
+        &format!(
+            "{}bind-dn = \"{ADMIN}\"\npassword = \"{ADMIN_PASSWORD}\"\n",
+            directory(&[&server.url()])
+        ),
+        &format!(
+            "{}\n[[reply]]\ngroup = \"cn=staff,ou=groups,dc=example,dc=ac,dc=jp\"\nclass = \"staff\"\n",
+            client("vpn", VPN)
+        ),
+    );
+    daemon.enrol("taro", SEED);
+    let nas = daemon.nas();
+    let accept = nas.login("taro", &format!("taro-password{}", code(SEED, 0)));
+    assert!(accept.accepted(), "{}", daemon.log());
+    assert_eq!(accept.attribute(25), Some(&b"staff"[..]));
+    assert!(nas.login("taro", "wrong000000").rejected());
+
+    server.modify(POLICY);
+    for number in 0..4 {
+        let nas = daemon.nas().from_station(&format!("203.0.113.{number}"));
+        assert!(nas.login("hanako", &format!("wrong-{number}")).rejected());
+    }
+    for (name, password, reason) in [
+        ("jiro", "jiro-password", "disabled"),
+        ("fresh", "fresh-password", "must-change"),
+        ("hanako", "hanako-password", "locked"),
+        ("absent", "whatever", "unknown-user"),
+    ] {
+        // Remembered entries are at most 60 s old: another daemon would see the states at once, this one by the bind.
+        let station = daemon.nas().from_station("198.51.100.9");
+        assert!(station.login(name, password).rejected(), "{name}:\n{}", daemon.log());
+        let logged = daemon.log().lines().any(|line| line.contains(name) && line.contains(reason));
+        assert!(logged, "{name} is not {reason}:\n{}", daemon.log());
+    }
+}

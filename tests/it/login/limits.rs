@@ -1,0 +1,64 @@
+//! Limits on codes, passwords and messages, through the listener.
+
+use std::thread;
+
+use super::{SEED, house, spooled};
+use crate::support::daemon::code;
+
+#[test]
+fn wrong_codes_from_many_sockets_at_once_do_not_pass_the_limit() {
+    let (_slapd, daemon) = house();
+    let accepted: usize = thread::scope(|scope| {
+        (0..40)
+            .map(|number| {
+                let nas = daemon.nas().from_station(&format!("203.0.113.{number}"));
+                scope.spawn(move || {
+                    for try_ in 0..3 {
+                        let wrong = format!("taro-password{:06}", 900_000 + number * 10 + try_);
+                        assert!(nas.login("taro", &wrong).rejected());
+                    }
+                    0
+                })
+            })
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|logins| logins.join().unwrap())
+            .sum()
+    });
+    assert_eq!(accepted, 0);
+    let right = format!("taro-password{}", code(SEED, 0));
+    assert!(daemon.nas().login("taro", &right).rejected(), "codes are locked now");
+    let judged = daemon.log().matches("wrong-code").count();
+    assert!(judged <= 10, "{judged} codes were judged:\n{}", daemon.log());
+    daemon.cli_ok(&["user", "unlock", "taro"]);
+    let right = format!("taro-password{}", code(SEED, 1));
+    assert!(daemon.nas().login("taro", &right).accepted(), "{}", daemon.log());
+}
+
+#[test]
+fn wrong_passwords_from_elsewhere_do_not_lock_her_out() {
+    let (slapd, daemon) = house();
+    let own = || daemon.nas().from_station("203.0.113.7");
+    assert!(own().login("taro", &format!("taro-password{}", code(SEED, -1))).accepted());
+    let before = slapd.binds("uid=taro");
+    thread::scope(|scope| {
+        for number in 0..30 {
+            let nas = daemon.nas().from_station(&format!("198.51.100.{number}"));
+            scope.spawn(move || assert!(nas.login("taro", "guessed-password000000").rejected()));
+        }
+    });
+    let asked = slapd.binds("uid=taro") - before;
+    assert!(asked <= 4, "the directory saw {asked} of 30 guesses");
+    assert!(own().login("taro", &format!("taro-password{}", code(SEED, 0))).accepted(), "{}", daemon.log());
+}
+
+#[test]
+fn messages_stop_at_the_limit() {
+    let (_slapd, daemon) = house();
+    for number in 0..12 {
+        let nas = daemon.nas().from_station(&format!("203.0.113.{number}"));
+        let _answer = nas.login("hanako", "hanako-password");
+    }
+    let sent = spooled(&daemon, "sms").len();
+    assert!((1..=5).contains(&sent), "{sent} messages");
+}
