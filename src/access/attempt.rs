@@ -162,13 +162,9 @@ impl<'a> Exchange<'a> {
                     return Ok(settled);
                 }
                 Entered::Decided(settled) => return self.repeat(&settled).await.map(Arc::new),
-                Entered::InWork(mut verdict) => {
-                    let Ok(settled) = verdict.wait_for(Option::is_some).await else {
-                        // The packet it was decided for was cut off: this one takes its place.
-                        continue;
-                    };
-                    let settled = settled.clone();
-                    if let Some(settled) = settled {
+                Entered::InWork(wait) => {
+                    // None: the packet it was decided for was cut off, and this one takes its place.
+                    if let Some(settled) = wait.verdict().await {
                         return self.repeat(&settled).await.map(Arc::new);
                     }
                 }

@@ -67,9 +67,19 @@ pub(super) enum Entered<'a> {
     /// It is the first, or cannot be told from others: it is to be decided.
     First(Lead<'a>),
     /// It is in work.
-    InWork(watch::Receiver<Option<Arc<Settled>>>),
+    InWork(Wait),
     /// It was decided a moment ago.
     Decided(Arc<Settled>),
+}
+
+/// Waits for the verdict of an attempt in work.
+pub(super) struct Wait(watch::Receiver<Option<Arc<Settled>>>);
+
+impl Wait {
+    /// The verdict; none if the packet that the attempt was decided for was cut off.
+    pub(super) async fn verdict(mut self) -> Option<Arc<Settled>> {
+        self.0.wait_for(Option::is_some).await.ok()?.clone()
+    }
 }
 
 enum Known {
@@ -99,7 +109,7 @@ impl Retries {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.forget_ended(now);
         match table.attempts.get(&key) {
-            Some(Known::InWork(verdict)) => return Entered::InWork(verdict.clone()),
+            Some(Known::InWork(verdict)) => return Entered::InWork(Wait(verdict.clone())),
             Some(Known::Decided(settled, _)) => return Entered::Decided(settled.clone()),
             None => {}
         }

@@ -204,12 +204,12 @@ async fn packets_that_come_meanwhile_wait_for_the_verdict() {
     let Entered::First(lead) = retries.enter(key, Instant::now()) else {
         panic!("nobody was here before");
     };
-    let Entered::InWork(mut waiting) = retries.enter(key, Instant::now()) else {
+    let Entered::InWork(waiting) = retries.enter(key, Instant::now()) else {
         panic!("it is in work");
     };
     let verdict = settled(accept(), false, Station::Unknown);
     lead.settle(&verdict, Instant::now());
-    let told = waiting.wait_for(Option::is_some).await.unwrap().clone();
+    let told = waiting.verdict().await;
     assert!(Arc::ptr_eq(&told.unwrap(), &verdict));
     // No code was typed: whoever comes later is asked anew.
     assert!(matches!(
@@ -225,11 +225,11 @@ async fn whoever_waits_for_a_packet_that_was_cut_off_is_told() {
     let Entered::First(lead) = retries.enter(key, Instant::now()) else {
         panic!("nobody was here before");
     };
-    let Entered::InWork(mut waiting) = retries.enter(key, Instant::now()) else {
+    let Entered::InWork(waiting) = retries.enter(key, Instant::now()) else {
         panic!("it is in work");
     };
     drop(lead);
-    assert!(waiting.wait_for(Option::is_some).await.is_err());
+    assert!(waiting.verdict().await.is_none());
     assert!(matches!(
         retries.enter(key, Instant::now()),
         Entered::First(_)
