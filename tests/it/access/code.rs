@@ -89,9 +89,11 @@ async fn wrong_codes_are_asked_for_again_until_the_rounds_end() {
     let totp = house.enrol("taro").await;
     let client = asking();
     let (mut state, _) = challenged(&house.try_in(&client, "taro", "himitsu").await);
-    let wrong = house.wrong_code(&totp);
+    let mut wrong = house.wrong_codes(&totp);
     for tries in [2, 1] {
-        let again = house.answer(&client, "taro", state, &wrong).await;
+        let again = house
+            .answer(&client, "taro", state, &wrong.next().unwrap())
+            .await;
         assert_eq!(again.decision.reason, Reason::CodeAskedAgain);
         let (next, text) = challenged(&again);
         assert!(
@@ -101,7 +103,9 @@ async fn wrong_codes_are_asked_for_again_until_the_rounds_end() {
         assert_ne!(next, state);
         state = next;
     }
-    let last = house.answer(&client, "taro", state, &wrong).await;
+    let last = house
+        .answer(&client, "taro", state, &wrong.next().unwrap())
+        .await;
     assert_eq!(
         rejected(&last, Reason::WrongCode),
         "コードが違います / Wrong code."

@@ -88,18 +88,17 @@ impl House {
         totp.code_at(self.clock.now())
     }
 
-    /// A code that is right at no moment near this one.
-    pub(super) fn wrong_code(&self, totp: &Totp) -> String {
+    /// Different codes that are right at no moment near this one.
+    pub(super) fn wrong_codes(&self, totp: &Totp) -> impl Iterator<Item = String> + use<> {
         let near: BTreeSet<String> = (-4_i64..=4)
             .map(|step| {
                 let at = self.clock.now().millis() + step * 30_000;
                 totp.code_at(sekisho::clock::Timestamp::from_millis(at))
             })
             .collect();
-        (0..20)
+        (0..1000)
             .map(|n| format!("{n:06}"))
-            .find(|code| !near.contains(code))
-            .unwrap()
+            .filter(move |code| !near.contains(code))
     }
 
     /// Decides an attempt from home.

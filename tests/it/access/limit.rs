@@ -90,10 +90,10 @@ async fn wrong_passwords_from_elsewhere_do_not_lock_her_out_of_her_own_station()
 async fn wrong_codes_at_once_never_pass_the_limit() {
     let house = House::start();
     let totp = house.enrol("taro").await;
-    let wrong = house.wrong_code(&totp);
     let client = appending();
-    let tries = (0..30).map(|n| {
-        let typed = format!("himitsu{wrong}");
+    let wrong = house.wrong_codes(&totp).take(30).enumerate();
+    let tries = wrong.map(|(n, code)| {
+        let typed = format!("himitsu{code}");
         let station = Station::read(&format!("198.51.100.{}", n + 10));
         house.access.decide(Attempt {
             station,
