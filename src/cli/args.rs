@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config;
 use crate::control;
 
 /// Sekisho (関所), a RADIUS second-factor daemon in front of an LDAP directory.
@@ -21,9 +20,12 @@ pub(super) struct Arguments {
     /// The language of texts for users and the help desk; by default that of LANG.
     #[arg(long, global = true, value_enum)]
     pub(super) lang: Option<Lang>,
-    /// The control socket of the running daemon.
-    #[arg(long, global = true, value_name = "PATH", default_value = control::SOCKET)]
-    pub(super) socket: PathBuf,
+    /// The configuration [default: /etc/sekisho/sekisho.toml].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The control socket of the running daemon, if it is not that of the configuration.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
 }
 
 /// A language.
@@ -39,14 +41,9 @@ pub(super) enum Lang {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the daemon in the foreground.
-    Serve {
-        #[command(flatten)]
-        file: File,
-    },
+    Serve,
     /// Read the configuration as the daemon would and report every fault.
     Check {
-        #[command(flatten)]
-        file: File,
         /// Also connect to what the configuration names and say what was seen.
         #[arg(long)]
         probe: bool,
@@ -93,29 +90,21 @@ pub(super) enum Command {
     /// Copy the store of the running daemon to a new file.
     Backup {
         /// The new file. The daemon writes it.
-        file: PathBuf,
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
     },
     /// Put a backup in the place of the store; the daemon must not run.
     Restore {
         /// The backup.
+        #[arg(value_name = "FILE")]
         backup: PathBuf,
         /// The master key that the backup was made under; the configured one, if not given.
-        #[arg(long)]
+        #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
-        #[command(flatten)]
-        file: File,
     },
     /// Change the master key.
     #[command(subcommand)]
     Key(Key),
-}
-
-/// Which configuration.
-#[derive(Debug, Args)]
-pub(super) struct File {
-    /// The configuration.
-    #[arg(long, value_name = "FILE", default_value = config::FILE)]
-    pub(super) config: PathBuf,
 }
 
 /// The login of `try`.

@@ -61,21 +61,38 @@ pub(super) fn faulty(faults: &[Fault], page: &mut Page<'_>) -> Ended {
     Ok(Exit::Config)
 }
 
-/// `file:line:column`, as editors jump to; a fault without a place names the file alone.
 fn tell(fault: &Fault, word: &str, page: &mut Page<'_>) -> io::Result<()> {
-    let mut place = fault.file.display().to_string();
-    if fault.line > 0 {
-        place.push_str(&format!(":{}:{}", fault.line, fault.column));
-    }
-    page.line(format!(
-        "{}: {word}: {}",
-        page.strong(&place),
-        plain(&fault.what)
-    ))?;
+    let place = page.strong(&place(fault));
+    page.line(format!("{place}: {word}: {}", plain(&fault.what)))?;
     if !fault.mend.is_empty() {
         page.line(format!("    {}", plain(&fault.mend)))?;
     }
     Ok(())
+}
+
+/// `file:line:column`, as editors jump to; a fault without a place names the file alone.
+fn place(fault: &Fault) -> String {
+    let file = fault.file.display();
+    match fault.line {
+        0 => file.to_string(),
+        line => format!("{file}:{line}:{}", fault.column),
+    }
+}
+
+/// Every fault in a line of its own.
+pub(super) fn in_lines(faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults
+        .iter()
+        .map(|fault| {
+            format!(
+                "{}: {} {}",
+                place(fault),
+                plain(&fault.what),
+                plain(&fault.mend)
+            )
+        })
+        .collect();
+    lines.join("\n")
 }
 
 fn seen(part: &Probed, page: &mut Page<'_>) -> io::Result<()> {

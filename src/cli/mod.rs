@@ -15,12 +15,14 @@ mod words;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::control::{Answer, Ask, Caller, Language};
+use crate::config;
+use crate::control::{self, Answer, Ask, Caller, Language, NoAnswer};
 use args::{Arguments, Command, Lang};
 use terminal::Page;
 
@@ -114,10 +116,15 @@ fn misread(error: &clap::Error) -> Exit {
 }
 
 fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
-    let daemon = &DaemonAt(arguments.socket);
+    let file = arguments.config.clone();
+    let file = file.as_deref().unwrap_or_else(|| Path::new(config::FILE));
+    let daemon = &DaemonAt {
+        socket: arguments.socket,
+        file: arguments.config,
+    };
     match arguments.command {
-        Command::Serve { file } => serve::serve(&file.config, page),
-        Command::Check { file, probe } => check::check(&file.config, probe, page),
+        Command::Serve => serve::serve(file, page),
+        Command::Check { probe } => check::check(file, probe, page),
         Command::Try(login) => wait(login::attempt(login, daemon, page)),
         Command::Why { about, rows } => wait(why::tell(about, rows, daemon, page)),
         Command::Explain {
@@ -134,12 +141,10 @@ fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
         Command::Status => wait(upkeep::status(daemon, page)),
         Command::Reload => wait(upkeep::reload(daemon, page)),
         Command::Secret(args::SecretCommand::New { length }) => upkeep::new_secret(length, page),
-        Command::Backup { file } => wait(upkeep::backup(&file, daemon, page)),
-        Command::Restore {
-            backup,
-            key_file,
-            file,
-        } => upkeep::restore(&file.config, &backup, key_file.as_deref(), page),
+        Command::Backup { to } => wait(upkeep::backup(&to, daemon, page)),
+        Command::Restore { backup, key_file } => {
+            upkeep::restore(file, &backup, key_file.as_deref(), page)
+        }
         Command::Key(args::Key::Rotate) => wait(upkeep::rotate_key(daemon, page)),
     }
 }
@@ -157,11 +162,33 @@ fn one_thread() -> io::Result<tokio::runtime::Runtime> {
 }
 
 /// The daemon behind its control socket.
-struct DaemonAt(std::path::PathBuf);
+struct DaemonAt {
+    socket: Option<PathBuf>,
+    file: Option<PathBuf>,
+}
 
 impl DaemonAt {
     async fn call(&self) -> Result<Caller, Failure> {
-        Caller::connect(&self.0).await.map_err(unanswered)
+        Caller::connect(&self.place()?).await.map_err(unanswered)
+    }
+
+    /// The socket as asked for, or as the configuration says. Without either option the usual configuration may be one
+    /// that this user cannot read: then the usual socket is meant.
+    fn place(&self) -> Result<PathBuf, Failure> {
+        match (&self.socket, &self.file) {
+            (Some(socket), _) => Ok(socket.clone()),
+            (None, Some(file)) => match config::read(file) {
+                Ok(settings) => Ok(settings.control.socket),
+                Err(faults) => Err(Failure {
+                    exit: Exit::Config,
+                    why: check::in_lines(&faults),
+                }),
+            },
+            (None, None) => Ok(config::read(Path::new(config::FILE)).map_or_else(
+                |_| PathBuf::from(control::SOCKET),
+                |settings| settings.control.socket,
+            )),
+        }
     }
 
     /// Asks one thing; a refusal is a failure.
@@ -181,8 +208,7 @@ async fn put(caller: &mut Caller, ask: Ask) -> Result<Answer, Failure> {
     }
 }
 
-fn unanswered(error: crate::control::NoAnswer) -> Failure {
-    use crate::control::NoAnswer;
+fn unanswered(error: NoAnswer) -> Failure {
     Failure::new(match &error {
         NoAnswer::NobodyThere { path, source } => format!(
             "No daemon listens at {}: {source}. Start it with `systemctl start sekisho`, or say where it listens with --socket.",
@@ -191,7 +217,7 @@ fn unanswered(error: crate::control::NoAnswer) -> Failure {
         NoAnswer::NotAllowed { path } => format!(
             "You may not use {}: that is for root and the group {}.",
             path.display(),
-            crate::control::GROUP
+            control::GROUP
         ),
         NoAnswer::Broken(why) => format!("The daemon did not answer: {why}."),
         NoAnswer::Unreadable(why) => {

@@ -112,7 +112,12 @@ fn show_client(ClientSeen { client, seen }: &ClientSeen, page: &mut Page<'_>) ->
     page.line(format!("{name}  {}", client.addresses.join(", ")))?;
     row(page, "signing", &client.message_authenticator)?;
     row(page, "codes", &client.code.join(", "))?;
-    row(page, "station", &client.station.join(", "))?;
+    let station = if client.station.is_empty() {
+        "unknown to us always: no attribute is trusted".to_owned()
+    } else {
+        client.station.join(", ")
+    };
+    row(page, "station", &station)?;
     row(page, "waits", &format!("{} s", client.patience))?;
     if seen.is_empty() {
         row(page, "seen", "nothing yet")?;

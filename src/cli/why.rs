@@ -118,11 +118,12 @@ fn decided(decision: &Decision, words: &dyn Words, page: &mut Page<'_>) -> io::R
         decision.zone.as_deref(),
     )];
     facts.extend(decision.rule.as_ref().map(|rule| words.rule(&plain(rule))));
-    facts.push(words.took(
+    page.line(page.faint(&format!("    {}", facts.join(" "))))?;
+    let took = words.took(
         &duration(decision.durations.total),
         &duration(decision.durations.directory),
-    ));
-    page.line(page.faint(&format!("    {}", facts.join(" "))))
+    );
+    page.line(page.faint(&format!("    {took}")))
 }
 
 fn explained(reason: Reason, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()> {

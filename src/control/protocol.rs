@@ -25,12 +25,7 @@ pub const LIST_ROWS: u32 = 1000;
 
 /// What an operator asks.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(
-    tag = "ask",
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case",
-    deny_unknown_fields
-)]
+#[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Ask {
     /// Begins to enrol a TOTP; it is kept for this connection until a code is proven.
     EnrolTotp(EnrolTotp),
@@ -112,7 +107,7 @@ pub enum Ask {
 
 /// The TOTP to enrol.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct EnrolTotp {
     /// Whose.
     pub user: String,
@@ -143,11 +138,7 @@ pub enum Demanded {
 
 /// What is answered.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(
-    tag = "answer",
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Answer {
     /// A TOTP was begun: scan, then prove; or it is active already.
     Seed {
@@ -223,7 +214,6 @@ pub enum Answer {
 
 /// An account as shown to operators.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct AccountShown {
     /// The name, as looked up.
     pub user: String,
@@ -245,7 +235,6 @@ pub struct AccountShown {
 
 /// A client with what was seen of each of its NASes.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct ClientSeen {
     /// As configured.
     pub client: ClientShown,
@@ -255,7 +244,6 @@ pub struct ClientSeen {
 
 /// How the daemon is.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Status {
     /// The version that runs.
     pub version: String,
@@ -273,7 +261,6 @@ pub struct Status {
 
 /// A directory server as shown to operators.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct ServerShown {
     /// `host:port`.
     pub server: String,
@@ -285,7 +272,6 @@ pub struct ServerShown {
 
 /// A client lent at a loopback address.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Lent {
     /// The client whose policy it has.
     pub client: String,

@@ -7,7 +7,8 @@ const QUIET: usize = 4;
 
 /// The modules of a code with its quiet zone: `true` is dark. `None` when the text is too long for any code.
 pub(in crate::cli) fn modules(text: &[u8]) -> Option<Vec<Vec<bool>>> {
-    let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
+    // A screen has no dirt on it: the least correction gives the smallest code.
+    let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
     let width = code.width();
     let light = || vec![false; width + 2 * QUIET];
     let mut rows: Vec<Vec<bool>> = (0..QUIET).map(|_| light()).collect();

@@ -178,7 +178,7 @@ impl Words for En {
             ),
             Reason::StoreUnavailable => Explained::new(
                 "The store could not be read or written.",
-                "`sekisho status` shows what is wrong; is the disk full?",
+                "`sekisho status` shows what is wrong; look at the space on the disk, too.",
             ),
             Reason::DeadlinePassed => Explained::new(
                 "It took longer than the gear waits.",
@@ -197,7 +197,14 @@ impl Words for En {
     }
 
     fn rule(&self, rule: &str) -> String {
-        format!("Rule: {rule}.")
+        // Rules are named in lower case, as part of a sentence: here they are one.
+        let mut letters = rule.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        format!(
+            "{}{}.",
+            first.map(String::from).unwrap_or_default(),
+            letters.as_str()
+        )
     }
 
     fn took(&self, total: &str, directory: &str) -> String {
