@@ -14,7 +14,7 @@ use super::sending;
 use super::split::{Extra, Forms, split};
 use super::texts::{self, Text};
 use super::throttle::{self, Budget, Place};
-use super::{Answer, Attempt, ClientPolicy, Room, Setup, Verdict, challenge};
+use super::{Answer, Attempt, ClientPolicy, Room, Setup, Then, Verdict, challenge};
 use crate::account::{
     AccountId, AttemptId, BadName, Decision, Durations, Outcome, Reason, Station, TypedName, Who,
 };
@@ -219,8 +219,9 @@ impl<'a> Exchange<'a> {
             return self.refuse_password(&entry.id, refusal).await;
         }
         drop(place);
-        self.second_factor(who, &entry, &standing, &ruling, &parts.extra)
-            .await
+        let proven = Proven::first(self, who, &entry, policy::has_own(&standing));
+        let asked = (ruling.then, parts.extra);
+        self.second_factor(proven, &entry, &standing, asked).await
     }
 
     /// Looks the person up.
@@ -289,19 +290,17 @@ impl<'a> Exchange<'a> {
 
     async fn second_factor(
         &mut self,
-        who: &Who,
+        mut proven: Proven,
         entry: &Entry,
         standing: &Standing,
-        ruling: &Ruling,
-        extra: &Extra<'_>,
+        (then, extra): (Then, Extra<'_>),
     ) -> Result<Settled, Undecided> {
         let now = self.room.clock.now();
-        let mut proven = Proven::first(self, who, entry, policy::has_own(standing));
         let step = policy::step(&Facts {
-            then: ruling.then,
+            then,
             client: self.client(),
             standing,
-            extra,
+            extra: &extra,
             reach: sending::reach(self.setup, entry, proven.own),
             now,
         });

@@ -7,7 +7,7 @@
 //! another's login.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -119,7 +119,11 @@ impl Retries {
         let (verdict, watched) = watch::channel(None);
         table.attempts.insert(key, Known::InWork(watched));
         Entered::First(Lead {
-            held: Some((self, key, verdict)),
+            held: Some(Held {
+                retries: self,
+                key,
+                verdict,
+            }),
         })
     }
 }
@@ -142,36 +146,46 @@ impl Table {
 
 /// The packet that an attempt is decided for. If it is dropped without a verdict, those who wait decide for themselves.
 pub(super) struct Lead<'a> {
-    held: Option<(&'a Retries, AttemptKey, watch::Sender<Option<Arc<Settled>>>)>,
+    held: Option<Held<'a>>,
+}
+
+struct Held<'a> {
+    retries: &'a Retries,
+    key: AttemptKey,
+    verdict: watch::Sender<Option<Arc<Settled>>>,
+}
+
+impl Held<'_> {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        let table = self.retries.table.lock();
+        table.unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Lead<'_> {
     /// Gives the verdict to those who wait, and keeps it for those who come in the next seconds if it may be repeated.
     pub(super) fn settle(mut self, settled: &Arc<Settled>, now: Instant) {
-        let Some((retries, key, verdict)) = self.held.take() else {
+        let Some(held) = self.held.take() else {
             return;
         };
-        {
-            let mut table = retries.table.lock().unwrap_or_else(PoisonError::into_inner);
-            if settled.may_be_repeated() {
-                let end = now + REPEATED_FOR;
-                table
-                    .attempts
-                    .insert(key, Known::Decided(settled.clone(), end));
-                table.ends.push_back((end, key));
-            } else {
-                table.attempts.remove(&key);
-            }
+        let mut table = held.table();
+        if settled.may_be_repeated() {
+            let end = now + REPEATED_FOR;
+            let decided = Known::Decided(settled.clone(), end);
+            table.attempts.insert(held.key, decided);
+            table.ends.push_back((end, held.key));
+        } else {
+            table.attempts.remove(&held.key);
         }
-        verdict.send_replace(Some(settled.clone()));
+        drop(table);
+        held.verdict.send_replace(Some(settled.clone()));
     }
 }
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        if let Some((retries, key, _)) = &self.held {
-            let mut table = retries.table.lock().unwrap_or_else(PoisonError::into_inner);
-            table.attempts.remove(key);
+        if let Some(held) = &self.held {
+            held.table().attempts.remove(&held.key);
         }
     }
 }
