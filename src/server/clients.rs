@@ -310,4 +310,4 @@ pub(super) fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 #[path = "clients/tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -12,8 +12,8 @@ use tokio_util::task::TaskTracker;
 
 use super::clients::{Bounds, Known, Permit, Turn};
 use super::duplicates::{Admission, Arrival, Key};
-use super::login::{Path, Work};
-use super::socket::{DATAGRAM_OCTETS, Port, Received, Socket, canonical};
+use super::login::{Fall, Path, Work};
+use super::socket::{Buffer, DATAGRAM_OCTETS, Port, Received, Socket, canonical};
 use super::{House, accounting, login};
 use crate::account::ClientName;
 use crate::telemetry::Discard;
@@ -55,7 +55,7 @@ impl Refused {
 impl Listener {
     /// Listens until stopped.
     pub(super) async fn run(self) {
-        let mut buffer = vec![0; DATAGRAM_OCTETS];
+        let mut buffer = Buffer::default();
         loop {
             tokio::select! {
                 biased;
@@ -72,7 +72,7 @@ impl Listener {
         }
     }
 
-    fn drain(&self, buffer: &mut [u8]) -> io::Result<()> {
+    fn drain(&self, buffer: &mut Buffer) -> io::Result<()> {
         for _ in 0..BATCH {
             if self.stop.is_cancelled() {
                 return Ok(());
@@ -82,7 +82,7 @@ impl Listener {
                     if received.lost > 0 {
                         self.house.rooms.telemetry.lost(received.lost.into());
                     }
-                    self.take(buffer.get(..received.len).unwrap_or_default(), &received);
+                    self.take(buffer.datagram(&received), &received);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
@@ -258,9 +258,13 @@ impl Listener {
     }
 
     fn start(&self, work: Work) {
-        match self.socket.port() {
-            Port::Authentication => self.tracker.spawn(login::run(work)),
-            Port::Accounting => self.tracker.spawn(accounting::run(work)),
-        };
+        let port = self.socket.port();
+        self.tracker.spawn(async move {
+            let _fall = Fall::of(&work);
+            match port {
+                Port::Authentication => login::run(work).await,
+                Port::Accounting => accounting::run(work).await,
+            }
+        });
     }
 }

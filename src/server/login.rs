@@ -1,5 +1,6 @@
 //! An Access-Request from its task's point of view: read it, have it decided, reply.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub(super) struct Work {
 #[derive(Clone, Debug)]
 pub(super) struct Path {
     pub(super) socket: Arc<Socket>,
-    pub(super) peer: std::net::SocketAddr,
+    pub(super) peer: SocketAddr,
     pub(super) local: Local,
 }
 
@@ -92,15 +93,35 @@ struct Credentials {
     password: Secret,
 }
 
-/// Says that a task fell, as far as the panic hook does not.
-struct Fall<'a>(&'a Known);
+/// Notices that the work on a request panicked: permit and entry among duplicates free themselves, the request gets no
+/// answer, and it is counted.
+pub(super) struct Fall {
+    house: Arc<House>,
+    known: Arc<Known>,
+    peer: SocketAddr,
+}
 
-impl Drop for Fall<'_> {
+impl Fall {
+    /// Watches over some work.
+    pub(super) fn of(work: &Work) -> Self {
+        Self {
+            house: Arc::clone(&work.house),
+            known: Arc::clone(&work.known),
+            peer: work.path.peer,
+        }
+    }
+}
+
+impl Drop for Fall {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            log::error!(
-                "the work on a request of client {} panicked: it gets no answer",
-                self.0.client.name
+            let name = &self.known.client.name;
+            log::error!("the work on a request of client {name} panicked: it gets no answer");
+            self.house.rooms.telemetry.discard(
+                Discard::Panicked,
+                self.peer,
+                Some(name),
+                "the work on it panicked",
             );
         }
     }
@@ -108,8 +129,6 @@ impl Drop for Fall<'_> {
 
 /// Does the work of one Access-Request.
 pub(super) async fn run(work: Work) {
-    let known = Arc::clone(&work.known);
-    let _fall = Fall(&known);
     let verdict = match credentials(&work.request, &work.known.client.secret) {
         Ok(credentials) => decide(&work, credentials).await,
         Err(refusal) => refuse(&work, refusal),
@@ -154,7 +173,7 @@ fn refuse(work: &Work, refusal: Refusal) -> Verdict {
     let client = &work.known.client;
     let (station, station_from) = station::read(&work.request, &client.station);
     let took = work.received.elapsed().as_micros();
-    work.house.rooms.telemetry.decision(&Decision {
+    work.house.rooms.telemetry.decision(&Arc::new(Decision {
         attempt: AttemptId::new(random_array()),
         at: work.house.rooms.clock.now(),
         account: None,
@@ -179,7 +198,7 @@ fn refuse(work: &Work, refusal: Refusal) -> Verdict {
             ..Durations::default()
         },
         note: Some(refusal.note.into()),
-    });
+    }));
     Verdict::Reject { text: None }
 }
 
@@ -334,6 +353,7 @@ pub(super) fn shown(octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Query;
 
     #[test]
     fn a_password_is_text_and_not_empty() {
@@ -345,6 +365,27 @@ mod tests {
         assert_eq!(reason(None), Err(Reason::EmptyPassword));
         assert_eq!(reason(Some(b"")), Err(Reason::EmptyPassword));
         assert_eq!(reason(Some(b"\xff\xfe")), Err(Reason::UnreadablePassword));
+    }
+
+    #[test]
+    fn two_people_behind_one_address_are_told_apart() {
+        let joined = |attributes: &[(u8, &[u8])]| {
+            let secret = Secret::from("a secret");
+            let query = attributes
+                .iter()
+                .fold(Query::access(1), |query, (kind, value)| {
+                    query.with(*kind, value)
+                })
+                .sign(&secret);
+            nas_port(&Request::parse(query.octets()).unwrap())
+        };
+        let port: (u8, &[u8]) = (attribute::NAS_PORT, &[0, 0, 0, 7]);
+        let id: (u8, &[u8]) = (attribute::NAS_PORT_ID, b"7");
+        let session: (u8, &[u8]) = (attribute::ACCT_SESSION_ID, b"7");
+        assert_eq!(joined(&[]), None);
+        assert_eq!(joined(&[port, id]), joined(&[id, port]));
+        assert_ne!(joined(&[id]), joined(&[session]));
+        assert_ne!(joined(&[port]), joined(&[port, session]));
     }
 
     #[test]

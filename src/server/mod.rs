@@ -13,7 +13,7 @@ mod socket;
 mod station;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -36,7 +36,7 @@ use duplicates::Duplicates;
 use listener::Listener;
 use login::Outgoing;
 use rejects::Rejects;
-use socket::{Port, Socket};
+use socket::{Families, Port, Socket};
 
 /// `[radius]`, `[client.NAME]` and `[reply.NAME]` after checking.
 #[derive(Clone, Debug)]
@@ -63,6 +63,24 @@ pub struct Settings {
     pub status_per_second: u32,
     /// Silence Status-Server while no directory can be asked or the store cannot be written.
     pub status_silent_when_down: bool,
+}
+
+impl Settings {
+    /// A socket on `[::]` serves IPv4 too, unless `0.0.0.0` is listed with the same port.
+    fn families_of(&self, address: SocketAddr) -> Families {
+        let four = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
+        if address.port() != 0
+            && self
+                .listen
+                .iter()
+                .chain(&self.accounting)
+                .any(|a| *a == four)
+        {
+            Families::Six
+        } else {
+            Families::Both
+        }
+    }
 }
 
 /// A configured client.
@@ -169,7 +187,8 @@ impl Server {
             .chain(accounting)
             .enumerate()
             .map(|(number, (address, port))| {
-                Socket::bind(address, port, number, settings.receive_buffer).map(Arc::new)
+                let options = (settings.families_of(address), settings.receive_buffer);
+                Socket::bind(address, port, number, options).map(Arc::new)
             })
             .collect::<std::io::Result<Vec<_>>>()?;
         let house = House {

@@ -81,7 +81,9 @@ fn cut(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::clients::tests::client;
     use super::*;
+    use crate::wire::{Answer, Query};
 
     #[test]
     fn a_text_is_never_cut_inside_a_character() {
@@ -90,6 +92,76 @@ mod tests {
         assert_eq!(cut(&"a".repeat(253)).len(), 253);
         assert_eq!(cut(&"a".repeat(254)).len(), 253);
         assert_eq!(cut("関所"), "関所");
+    }
+
+    fn built(query: Query, client: &Client, verdict: &Verdict) -> Option<Answer> {
+        let asked = query.sign(&client.secret);
+        let request = Request::parse(asked.octets()).unwrap();
+        let value = |vendor, kind, value: &[u8]| ReplyAttribute {
+            vendor,
+            kind,
+            value: value.to_vec(),
+        };
+        let staff = vec![value(None, 25, b"staff"), value(Some(9), 1, b"x=y")];
+        let sets = Sets::from([("staff".into(), staff)]);
+        let octets = build(&request, client, verdict, &sets)?;
+        Some(asked.answer(&octets, &client.secret).unwrap())
+    }
+
+    fn values(answer: &Answer, kind: u8) -> Vec<&[u8]> {
+        answer.attributes(kind).collect()
+    }
+
+    #[test]
+    fn an_accept_carries_its_reply_sets() {
+        let reply = vec!["staff".into(), "no such set".into()];
+        let client = client("vpn", &[]);
+        let answer = built(Query::access(1), &client, &Verdict::Accept { reply }).unwrap();
+        assert_eq!(answer.code(), Code::AccessAccept);
+        assert_eq!(values(&answer, 25), [b"staff"]);
+        assert_eq!(values(&answer, 26), [b"\0\0\0\x09\x01\x05x=y"]);
+    }
+
+    #[test]
+    fn a_challenge_carries_state_text_and_no_echo() {
+        let verdict = Verdict::Challenge {
+            state: [7; 16],
+            text: "確認コード".into(),
+        };
+        let answer = built(Query::access(1), &client("vpn", &[]), &verdict).unwrap();
+        assert_eq!(answer.code(), Code::AccessChallenge);
+        assert_eq!(values(&answer, attribute::STATE), [[7; 16]]);
+        assert_eq!(
+            values(&answer, attribute::REPLY_MESSAGE),
+            ["確認コード".as_bytes()]
+        );
+        assert_eq!(values(&answer, attribute::PROMPT), [[0; 4]]);
+    }
+
+    #[test]
+    fn the_undecided_is_silence_or_a_reject_without_text() {
+        let mut client = client("vpn", &[]);
+        assert!(built(Query::access(1), &client, &Verdict::Undecided).is_none());
+        client.when_undecided = WhenUndecided::Reject;
+        let answer = built(Query::access(1), &client, &Verdict::Undecided).unwrap();
+        assert_eq!(answer.code(), Code::AccessReject);
+        assert_eq!(values(&answer, attribute::REPLY_MESSAGE).len(), 0);
+    }
+
+    #[test]
+    fn a_reject_has_its_text_only() {
+        let text = Some("認証できませんでした".into());
+        let answer = built(
+            Query::access(1),
+            &client("vpn", &[]),
+            &Verdict::Reject { text },
+        )
+        .unwrap();
+        let kinds: Vec<_> = answer.all().map(|(kind, _)| kind).collect();
+        assert_eq!(
+            kinds,
+            [attribute::MESSAGE_AUTHENTICATOR, attribute::REPLY_MESSAGE]
+        );
     }
 
     #[test]

@@ -37,6 +37,37 @@ pub(super) enum Local {
     V6([u8; 16], u32),
 }
 
+/// Which families a socket on `[::]` serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Families {
+    /// IPv6 and, by v4-mapped addresses, IPv4.
+    Both,
+    /// IPv6 alone: a socket of its own serves IPv4 on the same port.
+    Six,
+}
+
+/// Where a datagram is received to.
+pub(super) struct Buffer {
+    datagram: Vec<u8>,
+    control: Vec<u8>,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self {
+            datagram: vec![0; DATAGRAM_OCTETS],
+            control: nix::cmsg_space!(libc::in6_pktinfo, libc::in_pktinfo, u32),
+        }
+    }
+}
+
+impl Buffer {
+    /// What was received last.
+    pub(super) fn datagram(&self, received: &Received) -> &[u8] {
+        self.datagram.get(..received.len).unwrap_or_default()
+    }
+}
+
 /// A received datagram without its octets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Received {
@@ -66,10 +97,10 @@ impl Socket {
         address: SocketAddr,
         port: Port,
         number: usize,
-        receive_buffer: usize,
+        (families, receive_buffer): (Families, usize),
     ) -> io::Result<Self> {
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-        let socket = open(address, receive_buffer).map_err(at)?;
+        let socket = open(address, families, receive_buffer).map_err(at)?;
         let socket = UdpSocket::from_std(socket.into()).map_err(at)?;
         Ok(Self {
             address: socket.local_addr()?,
@@ -101,24 +132,22 @@ impl Socket {
     }
 
     /// Takes one datagram; `WouldBlock` when there is none.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+    pub(super) fn receive(&self, buffer: &mut Buffer) -> io::Result<Received> {
         self.socket
             .try_io(Interest::READABLE, || self.receive_now(buffer))
     }
 
-    fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        let size = buffer.len();
-        let mut slices = [IoSliceMut::new(buffer)];
-        let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::in_pktinfo, u32);
+    fn receive_now(&self, buffer: &mut Buffer) -> io::Result<Received> {
+        let mut slices = [IoSliceMut::new(&mut buffer.datagram)];
         let message = recvmsg::<SockaddrStorage>(
             self.socket.as_raw_fd(),
             &mut slices,
-            Some(&mut control),
+            Some(&mut buffer.control),
             MsgFlags::MSG_DONTWAIT,
         )?;
         let mut received = Received {
             len: if message.flags.contains(MsgFlags::MSG_TRUNC) {
-                size
+                DATAGRAM_OCTETS
             } else {
                 message.bytes
             },
@@ -179,7 +208,11 @@ impl Socket {
     }
 }
 
-fn open(address: SocketAddr, receive_buffer: usize) -> io::Result<socket2::Socket> {
+fn open(
+    address: SocketAddr,
+    families: Families,
+    receive_buffer: usize,
+) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(
         Domain::for_address(address),
         Type::DGRAM,
@@ -196,7 +229,7 @@ fn open(address: SocketAddr, receive_buffer: usize) -> io::Result<socket2::Socke
     }
     setsockopt(&socket, sockopt::RxqOvfl, &1)?;
     if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
+        socket.set_only_v6(families == Families::Six || !address.ip().is_unspecified())?;
     }
     if address.ip().is_unspecified() {
         match address {
@@ -241,11 +274,11 @@ mod tests {
     use super::*;
 
     async fn receive(socket: &Socket) -> (Received, Vec<u8>) {
-        let mut buffer = vec![0; DATAGRAM_OCTETS];
+        let mut buffer = Buffer::default();
         loop {
             socket.readable().await.unwrap();
             match socket.receive(&mut buffer) {
-                Ok(received) => return (received, buffer[..received.len].to_vec()),
+                Ok(received) => return (received, buffer.datagram(&received).to_vec()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => panic!("{error}"),
             }
@@ -259,8 +292,13 @@ mod tests {
     }
 
     async fn reply_comes_from(bound: &str, source: &str, asked: &str) {
-        let socket =
-            Socket::bind(bound.parse().unwrap(), Port::Authentication, 0, 1 << 16).unwrap();
+        let socket = Socket::bind(
+            bound.parse().unwrap(),
+            Port::Authentication,
+            0,
+            (Families::Both, 1 << 16),
+        )
+        .unwrap();
         let peer = peer(source);
         let asked = SocketAddr::new(asked.parse().unwrap(), socket.address().port());
         peer.send_to(b"question", asked).unwrap();
@@ -288,12 +326,13 @@ mod tests {
     #[tokio::test]
     async fn losses_of_a_full_buffer_are_counted() {
         let address = "127.0.0.1:0".parse().unwrap();
-        let socket = Socket::bind(address, Port::Authentication, 0, 4096).unwrap();
+        let socket =
+            Socket::bind(address, Port::Authentication, 0, (Families::Both, 4096)).unwrap();
         let peer = peer("127.0.0.1:0");
         for _ in 0..200 {
             peer.send_to(&[1; 1000], socket.address()).unwrap();
         }
-        let mut buffer = vec![0; DATAGRAM_OCTETS];
+        let mut buffer = Buffer::default();
         socket.readable().await.unwrap();
         let mut received = 0;
         let mut lost = 0;
@@ -308,10 +347,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_socket_of_six_alone_leaves_the_port_to_four() {
+        let bind = |address: SocketAddr| {
+            Socket::bind(address, Port::Accounting, 0, (Families::Six, 4096)).unwrap()
+        };
+        let six = bind("[::]:0".parse().unwrap());
+        let four = SocketAddr::new("0.0.0.0".parse().unwrap(), six.address().port());
+        assert_eq!(bind(four).address(), four);
+    }
+
+    #[tokio::test]
     async fn an_address_in_use_is_named() {
         let address = "127.0.0.1:0".parse().unwrap();
-        let first = Socket::bind(address, Port::Accounting, 0, 4096).unwrap();
-        let again = Socket::bind(first.address(), Port::Accounting, 1, 4096).unwrap_err();
+        let small = (Families::Both, 4096);
+        let first = Socket::bind(address, Port::Accounting, 0, small).unwrap();
+        let again = Socket::bind(first.address(), Port::Accounting, 1, small).unwrap_err();
         assert!(again.to_string().contains(&first.address().to_string()));
     }
 }

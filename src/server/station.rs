@@ -65,6 +65,8 @@ fn read_address(value: &[u8]) -> Station {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
+    use crate::wire::Query;
 
     fn source(form: StationForm, prefix: Option<&str>) -> StationSource {
         StationSource {
@@ -105,6 +107,39 @@ mod tests {
             read_value(&octets, &mapped.octets()),
             address("203.0.113.5")
         );
+    }
+
+    #[test]
+    fn the_first_source_that_tells_something_wins_and_is_named() {
+        let named = |name: &str, vendor, kind| StationSource {
+            name: name.into(),
+            vendor,
+            kind,
+            prefix: None,
+            form: StationForm::Text,
+        };
+        let sources = [
+            named("Calling-Station-Id", None, 31),
+            named("PaloAlto-Client-Source-IP", Some(25461), 7),
+        ];
+        let secret = Secret::from("a secret");
+        let read_from = |calling: &[u8], vendor: u32| {
+            let asked = Query::access(1)
+                .with(31, calling)
+                .with_vendor(vendor, 7, b"203.0.113.7")
+                .sign(&secret);
+            read(&Request::parse(asked.octets()).unwrap(), &sources)
+        };
+        let name = |name: &str| Some(Arc::from(name));
+        assert_eq!(
+            read_from(b"203.0.113.5", 25461),
+            (address("203.0.113.5"), name("Calling-Station-Id"))
+        );
+        assert_eq!(
+            read_from(b"my-laptop", 25461),
+            (address("203.0.113.7"), name("PaloAlto-Client-Source-IP"))
+        );
+        assert_eq!(read_from(b"my-laptop", 9), (Station::Unknown, None));
     }
 
     #[test]

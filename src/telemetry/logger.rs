@@ -1,5 +1,6 @@
 //! The process's logger: a bounded queue and one thread that writes, because the journal's socket can block.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
@@ -252,14 +253,20 @@ struct Pairs<'a>(&'a mut Vec<u8>);
 
 impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        let (name, value) = (key.as_str().to_ascii_lowercase(), value.to_string());
-        let is_plain = !value.is_empty() && !value.contains([' ', '"', '=', '\\']);
-        let _written = if is_plain {
-            write!(self.0, " {name}={value}")
-        } else {
+        self.0.push(b' ');
+        let name = key.as_str().bytes();
+        self.0.extend(name.map(|octet| octet.to_ascii_lowercase()));
+        self.0.push(b'=');
+        let value = value
+            .to_borrowed_str()
+            .map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed);
+        if value.is_empty() || value.contains([' ', '"', '=', '\\']) {
             let value = value.replace('\\', "\\\\").replace('"', "\\\"");
-            write!(self.0, " {name}=\"{value}\"")
-        };
+            // Writing to a Vec does not fail.
+            let _written = write!(self.0, "\"{value}\"");
+        } else {
+            self.0.extend_from_slice(value.as_bytes());
+        }
         Ok(())
     }
 }
@@ -293,7 +300,7 @@ mod tests {
     #[test]
     fn a_decision_is_one_line() {
         let mut lines = Vec::new();
-        let told = Message::decided(&decision(Outcome::Accept, Reason::Proven));
+        let told = Message::decided(&Arc::new(decision(Outcome::Accept, Reason::Proven)));
         line(&told, &mut lines);
         let text = String::from_utf8(lines).unwrap();
         assert_eq!(text.matches('\n').count(), 1);

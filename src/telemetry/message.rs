@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use log::kv::{Error, Key, Source, Value, VisitSource};
 use log::{Level, Record};
@@ -34,7 +35,7 @@ pub(super) enum Body {
         fields: Vec<(Cow<'static, str>, String)>,
     },
     /// A decision; put in words by the thread that writes, so that a login does not pay for it.
-    Decided(Box<Decision>),
+    Decided(Arc<Decision>),
 }
 
 impl Message {
@@ -56,16 +57,14 @@ impl Message {
     }
 
     /// A decision.
-    pub(super) fn decided(decision: &Decision) -> Self {
-        let mut decision = Box::new(decision.clone());
-        if !is_clean(&decision.name, VALUE_OCTETS) {
-            decision.name = clean(decision.name.to_string(), VALUE_OCTETS).into();
-        }
-        if let Some(note) = &decision.note
-            && !is_clean(note, VALUE_OCTETS)
-        {
-            decision.note = Some(clean(note.to_string(), VALUE_OCTETS).into());
-        }
+    pub(super) fn decided(decision: &Arc<Decision>) -> Self {
+        let note = decision.note.as_deref().unwrap_or_default();
+        let safe = is_clean(&decision.name, VALUE_OCTETS) && is_clean(note, VALUE_OCTETS);
+        let decision = if safe {
+            Arc::clone(decision)
+        } else {
+            Arc::new(cleaned(decision))
+        };
         Self {
             at: decision.at,
             level: level_of(decision.outcome),
@@ -103,6 +102,15 @@ impl Message {
             Body::Said { text, .. } => Cow::Borrowed(text),
             Body::Decided(decision) => Cow::Owned(in_words(decision)),
         }
+    }
+}
+
+fn cleaned(decision: &Decision) -> Decision {
+    let clean = |text: &Arc<str>| Arc::from(clean(text.to_string(), VALUE_OCTETS));
+    Decision {
+        name: clean(&decision.name),
+        note: decision.note.as_ref().map(clean),
+        ..decision.clone()
     }
 }
 
@@ -276,7 +284,7 @@ pub(super) mod tests {
     #[test]
     fn a_decision_is_told_in_the_known_phrases() {
         let told = |outcome, reason| {
-            Message::decided(&decision(outcome, reason))
+            Message::decided(&Arc::new(decision(outcome, reason)))
                 .text()
                 .into_owned()
         };
@@ -305,7 +313,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_decision_has_its_fields_and_no_empty_ones() {
-        let message = Message::decided(&decision(Outcome::Accept, Reason::Proven));
+        let message = Message::decided(&Arc::new(decision(Outcome::Accept, Reason::Proven)));
         let pairs = pairs(&message);
         for (name, value) in [
             ("NAME", "campus/taro"),
@@ -329,7 +337,7 @@ pub(super) mod tests {
         let mut bad = decision(Outcome::Reject, Reason::BadName);
         bad.name = "a\nLogin OK: [b]".into();
         bad.note = Some("x\u{1b}[31m".into());
-        let message = Message::decided(&bad);
+        let message = Message::decided(&Arc::new(bad));
         assert!(!message.text().chars().any(char::is_control));
         assert!(
             !pairs(&message)

@@ -80,6 +80,8 @@ pub enum Discard {
     NotStored,
     /// Too many Status-Server.
     StatusFlood,
+    /// The work on it panicked.
+    Panicked,
 }
 
 /// What was seen of a NAS.
@@ -118,6 +120,7 @@ impl Discard {
             Self::ReceiveBuffer => "receive-buffer",
             Self::NotStored => "not-stored",
             Self::StatusFlood => "status-flood",
+            Self::Panicked => "panicked",
         }
     }
 
@@ -164,8 +167,8 @@ impl Telemetry {
         self.house.logger.set_level(level);
     }
 
-    /// Records a decision: journal and counters.
-    pub fn decision(&self, decision: &Decision) {
+    /// Records a decision: journal and counters. It is put in words later, by the logger's thread.
+    pub fn decision(&self, decision: &Arc<Decision>) {
         self.house.metrics.decision(decision);
         if self.house.logger.keeps(message::level_of(decision.outcome)) {
             self.house.logger.tell(Message::decided(decision));

@@ -22,7 +22,7 @@ use super::Telemetry;
 /// Connections at once: a scraper or two, and somebody who looks.
 const CONNECTIONS: usize = 16;
 /// How long a connection lives: a scrape takes milliseconds, a scraper connects again.
-const LIFE: Duration = Duration::from_secs(10);
+const LIFE: Duration = Duration::from_secs(5);
 /// OpenMetrics 1.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

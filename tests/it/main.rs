@@ -1,13 +1,24 @@
 //! The one integration binary.
 
+#[cfg(test)]
 mod access;
+#[cfg(test)]
 mod channel;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
 mod config;
+#[cfg(test)]
 mod directory;
+#[cfg(test)]
 mod login;
+#[cfg(test)]
 mod plan;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
 mod store;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod wire;

@@ -4,7 +4,7 @@ use crate::account::Language;
 use crate::server::WhenUndecided;
 use crate::wire::Signing;
 
-fn client(name: &str, addresses: &[&str]) -> Client {
+pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
     Client {
         name: ClientName::new(name),
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),

@@ -1,7 +1,8 @@
 //! Logins against 389 Directory Server.
 
-use super::{PEOPLE, SEED, VPN, directory};
+use super::{PEOPLE, SEED, UNITS, VPN, directory};
 use crate::support::daemon::{Daemon, client, code};
+use crate::support::slapd::{SERVICE_DN, SERVICE_PASSWORD};
 use crate::support::ds389::{ADMIN, ADMIN_PASSWORD, Ds389};
 
 const POLICY: &str = "\
@@ -39,12 +40,11 @@ userPassword: fresh-password
 #[test]
 #[ignore = "needs 389-ds-base: tests/run --all"]
 fn people_states_and_groups_of_389_are_understood() {
-    let server = Ds389::start(PEOPLE);
+    let server = Ds389::start(&[UNITS, PEOPLE].concat());
     let daemon = Daemon::start(
-        &format!(
-            "{}bind-dn = \"{ADMIN}\"\npassword = \"{ADMIN_PASSWORD}\"\n",
-            directory(&[&server.url()])
-        ),
+        &directory(&[&server.url()])
+            .replace(SERVICE_DN, ADMIN)
+            .replace(SERVICE_PASSWORD, ADMIN_PASSWORD),
         &format!(
             "{}\n[[reply]]\ngroup = \"cn=staff,ou=groups,dc=example,dc=ac,dc=jp\"\nclass = \"staff\"\n",
             client("vpn", VPN)

@@ -11,21 +11,13 @@ mod rules;
 mod samba;
 
 use crate::support::daemon::{Daemon, client};
-use crate::support::slapd::Slapd;
+use crate::support::slapd::{SERVICE_DN, SERVICE_PASSWORD, Slapd};
 
 /// Base32 seed of the person who has one.
 pub const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 /// People: taro (code), hanako (SMS), jiro (nothing), 花子's entry with Japanese name and password, and two groups.
 pub const PEOPLE: &str = "\
-dn: ou=people,dc=example,dc=ac,dc=jp
-objectClass: organizationalUnit
-ou: people
-
-dn: ou=groups,dc=example,dc=ac,dc=jp
-objectClass: organizationalUnit
-ou: groups
-
 dn: uid=taro,ou=people,dc=example,dc=ac,dc=jp
 objectClass: inetOrgPerson
 uid: taro
@@ -74,6 +66,18 @@ cn: staff
 member: uid=taro,ou=people,dc=example,dc=ac,dc=jp
 ";
 
+/// The folders of the tree, which slapd of the tests has by itself.
+pub const UNITS: &str = "\
+dn: ou=people,dc=example,dc=ac,dc=jp
+objectClass: organizationalUnit
+ou: people
+
+dn: ou=groups,dc=example,dc=ac,dc=jp
+objectClass: organizationalUnit
+ou: groups
+
+";
+
 /// The directory table for a slapd (or several).
 pub fn directory(urls: &[&str]) -> String {
     let servers: Vec<String> = urls.iter().map(|url| format!("\"{url}\"")).collect();
@@ -81,6 +85,7 @@ pub fn directory(urls: &[&str]) -> String {
         "[directory.campus]\nservers = [{}]\nbase = \"ou=people,dc=example,dc=ac,dc=jp\"\n\
          user-filter = \"(&(objectClass=person)(uid={{user}}))\"\nphone = \"mobile\"\n\
          realms = [\"example.ac.jp\"]\ndomains = [\"EXAMPLE\"]\ngroups = \"member-search\"\n\
+         bind-dn = \"{SERVICE_DN}\"\npassword = \"{SERVICE_PASSWORD}\"\n\
          group-base = \"ou=groups,dc=example,dc=ac,dc=jp\"\noperation-timeout = \"2s\"\n\
          connect-timeout = \"2s\"\n",
         servers.join(", ")

@@ -3,6 +3,7 @@
 use std::thread;
 
 use super::{SEED, SPOOL, VPN, house, house_with};
+use crate::support::slapd::person_dn;
 use crate::support::daemon::{SECRET, client, code};
 use crate::support::nas::Nas;
 
@@ -52,10 +53,10 @@ fn one_code_from_two_stations_at_once_is_accepted_once() {
 fn retry_with_new_port_and_authenticator_gets_the_accept_again_without_a_bind() {
     let (slapd, daemon) = house();
     let typed = format!("taro-password{}", code(SEED, 0));
-    let before = slapd.binds("uid=taro");
+    let before = slapd.binds(&person_dn("taro"));
     assert!(daemon.nas().login("taro", &typed).accepted());
     assert!(daemon.nas().login("taro", &typed).accepted(), "the same attempt again");
-    assert_eq!(slapd.binds("uid=taro") - before, 1, "{}", slapd.log());
+    assert_eq!(slapd.binds(&person_dn("taro")) - before, 1, "{}", slapd.log());
     assert!(
         daemon.nas().from_station("203.0.113.9").login("taro", &typed).rejected(),
         "another station is another attempt"
@@ -68,7 +69,7 @@ fn retransmission_gets_the_same_octets_and_no_second_bind() {
     let nas = daemon.nas();
     let typed = format!("taro-password{}", code(SEED, 0));
     let asked = nas.sign(nas.query(b"taro", typed.as_bytes()));
-    let before = slapd.binds("uid=taro");
+    let before = slapd.binds(&person_dn("taro"));
     for _ in 0..5 {
         nas.send(asked.octets());
     }
@@ -81,7 +82,7 @@ fn retransmission_gets_the_same_octets_and_no_second_bind() {
     assert!(answers.len() >= 2);
     assert!(answers.iter().all(|answer| *answer == answers[0]));
     assert_eq!(answers[0][0], 2);
-    assert_eq!(slapd.binds("uid=taro") - before, 1);
+    assert_eq!(slapd.binds(&person_dn("taro")) - before, 1);
 }
 
 #[test]

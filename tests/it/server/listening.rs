@@ -1,10 +1,12 @@
 //! Who is heard, in which order things are checked, and from where the reply comes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sekisho::account::ClientName;
 use sekisho::secret::Secret;
 use sekisho::wire::{Code, Query};
+
+use tokio::time::Instant;
 
 use super::{FLOOR, House, Nas, SECRET, client};
 
@@ -94,9 +96,9 @@ async fn the_longest_prefix_tells_the_secret_and_strangers_hear_nothing() {
     assert!(!status("127.0.0.5", SECRET));
     assert!(!status("127.0.1.1", SECRET));
     let strangers = "sekisho_discarded_packets_total{client=\"\",reason=\"unknown-client\"}";
-    assert_eq!(house.metric(strangers), 1);
+    house.comes_to(strangers, 1).await;
     let wrong = "sekisho_discarded_packets_total{client=\"narrow\",reason=\"wrong-signature\"}";
-    assert_eq!(house.metric(wrong), 1);
+    house.comes_to(wrong, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +112,7 @@ async fn an_unsigned_request_is_silence_where_signing_is_required() {
     nas.send(unsigned.octets());
     assert!(nas.hears_nothing());
     let count = "sekisho_discarded_packets_total{client=\"vpn\",reason=\"unsigned\"}";
-    assert_eq!(house.metric(count), 1);
+    house.comes_to(count, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,7 +171,7 @@ async fn a_full_house_discards_and_counts() {
     nas.send(nas.login(1).octets());
     assert!(nas.hears_nothing());
     let full = "sekisho_discarded_packets_total{client=\"vpn\",reason=\"full\"}";
-    assert_eq!(house.metric(full), 1);
+    house.comes_to(full, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,6 +181,9 @@ async fn closing_answers_what_is_in_work_at_once_and_reads_no_more() {
     let login = nas.login(1);
     let begun = Instant::now();
     nas.send(login.octets());
+    house
+        .comes_to("sekisho_decision_duration_seconds_count", 1)
+        .await;
     assert!(nas.hears_nothing());
     house.stop.cancel();
     assert_eq!(nas.answer(&login).code(), Code::AccessReject);

@@ -95,6 +95,22 @@ impl House {
     }
 }
 
+impl House {
+    /// Waits until a metric has a value.
+    async fn comes_to(&self, line: &str, value: u64) {
+        let equal = async {
+            while self.metric(line) != value {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(PATIENCE, equal).await.is_ok(),
+            "{line} is not {value}:\n{}",
+            self.telemetry.render()
+        );
+    }
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         self.stop.cancel();
@@ -115,7 +131,24 @@ fn store_settings(folder: &tempfile::TempDir) -> store::Settings {
         key_file: folder.path().join("master.key"),
         audit_keep: Duration::from_secs(86_400),
         audit_rows: 1000,
-        limits: store::Limits::default(),
+        limits: limits(),
+    }
+}
+
+fn limits() -> store::Limits {
+    let hour = Duration::from_secs(3600);
+    store::Limits {
+        wrong_codes: 5,
+        code_lock: hour,
+        messages_per_number: 5,
+        messages_per_account: 5,
+        messages_per_account_day: 10,
+        messages_total_day: 100,
+        code_life: hour,
+        code_tries: 3,
+        number_age: hour,
+        password_window: hour,
+        station_known: hour,
     }
 }
 
