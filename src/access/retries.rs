@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Attempt;
-use super::attempt::Settled;
+use super::exchange::Settled;
 use crate::account::{AccountKey, Station};
 use crate::secret::Key;
 

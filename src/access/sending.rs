@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use tokio::time::Instant;
 
 use super::Setup;
-use super::attempt::{Exchange, Settled, Undecided};
+use super::exchange::{Exchange, Settled, Undecided};
 use super::policy::Reach;
 use super::proven::{self, Prompt, Proven};
 use super::texts::{self, Text};
