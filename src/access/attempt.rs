@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::exchange::{Exchange, Settled, Undecided, micros, reason_of};
 use super::policy::{self, Facts, RuleFacts, Ruling, Step};
 use super::proven::{self, Proven};
 use super::retries::{AttemptKey, Entered};
@@ -14,71 +15,14 @@ use super::sending;
 use super::split::{Extra, Forms, split};
 use super::texts::{self, Text};
 use super::throttle::{self, Budget, Place};
-use super::{Answer, Attempt, ClientPolicy, Room, Setup, Verdict, challenge};
-use crate::account::{
-    AccountId, AttemptId, BadName, Decision, Durations, Outcome, Reason, Station, TypedName, Who,
-};
-use crate::directory::{self, Bind, Entry, Found, Refusal, State};
+use super::{Answer, Attempt, Room, Then, Verdict, challenge};
+use crate::account::{AccountId, BadName, Decision, Durations, Outcome, Reason, TypedName, Who};
+use crate::directory::{self, Bind, Entry, Found, State};
 use crate::secret::{Secret, random_array};
-use crate::store::{self, Challenge, Failure, Standing};
+use crate::store::Standing;
 
 /// Characters of a name that is nobody's which are kept for the journal.
 const SHOWN_NAME_CHARS: usize = 64;
-
-/// What was decided, and what a second packet of the same attempt needs.
-#[derive(Debug)]
-pub(super) struct Settled {
-    pub(super) verdict: Verdict,
-    pub(super) decision: Arc<Decision>,
-    /// What was asked, so that each packet can have a State of its own.
-    pub(super) challenge: Option<Challenge>,
-    /// What was typed held a code.
-    pub(super) held_code: bool,
-}
-
-impl Settled {
-    /// Whether a retry that comes after the verdict is given it again (D6): what was typed held a code, which would now
-    /// count as used, or the station is a device that asks by itself.
-    pub(super) fn may_be_repeated(&self) -> bool {
-        let ended = matches!(
-            self.verdict,
-            Verdict::Accept { .. } | Verdict::Reject { .. }
-        );
-        let device = matches!(self.decision.station, Station::Mac(_));
-        ended && (self.held_code || device)
-    }
-}
-
-/// It could not be decided.
-#[derive(Debug)]
-pub(super) struct Undecided {
-    reason: Reason,
-    note: Option<Arc<str>>,
-}
-
-impl From<directory::Error> for Undecided {
-    fn from(error: directory::Error) -> Self {
-        let reason = match error {
-            directory::Error::Deadline => Reason::DeadlinePassed,
-            directory::Error::Unreachable
-            | directory::Error::Undecided { .. }
-            | directory::Error::ServiceAccount { .. } => Reason::DirectoryUnavailable,
-        };
-        Self {
-            reason,
-            note: Some(error.to_string().into()),
-        }
-    }
-}
-
-impl From<store::Error> for Undecided {
-    fn from(error: store::Error) -> Self {
-        Self {
-            reason: Reason::StoreUnavailable,
-            note: Some(error.to_string().into()),
-        }
-    }
-}
 
 /// Decides one attempt, before its deadline.
 pub(super) async fn decide(room: &Room, attempt: &Attempt) -> Answer {
@@ -106,48 +50,7 @@ pub(super) async fn decide(room: &Room, attempt: &Attempt) -> Answer {
     }
 }
 
-/// One attempt in work, with the record of it as far as it is known.
-pub(super) struct Exchange<'a> {
-    pub(super) room: &'a Room,
-    pub(super) setup: &'a Setup,
-    pub(super) attempt: &'a Attempt,
-    pub(super) decision: Decision,
-    pub(super) held_code: bool,
-}
-
 impl<'a> Exchange<'a> {
-    fn begin(room: &'a Room, setup: &'a Setup, attempt: &'a Attempt) -> Self {
-        let decision = Decision {
-            attempt: AttemptId::new(random_array()),
-            at: room.clock.now(),
-            account: None,
-            name: Arc::default(),
-            client: attempt.client.name.clone(),
-            nas: attempt.nas,
-            station: attempt.station.clone(),
-            station_from: attempt.station_from.clone(),
-            zone: None,
-            rule: None,
-            factor: None,
-            outcome: Outcome::Undecided,
-            reason: Reason::DeadlinePassed,
-            directory: None,
-            durations: Durations::default(),
-            note: None,
-        };
-        Self {
-            room,
-            setup,
-            attempt,
-            decision,
-            held_code: false,
-        }
-    }
-
-    pub(super) fn client(&self) -> &'a ClientPolicy {
-        &self.attempt.client
-    }
-
     async fn run(&mut self) -> Result<Arc<Settled>, Undecided> {
         let who = match self.name() {
             Ok(who) => who,
@@ -162,10 +65,9 @@ impl<'a> Exchange<'a> {
                     return Ok(settled);
                 }
                 Entered::Decided(settled) => return self.repeat(&settled).await.map(Arc::new),
-                Entered::InWork(mut verdict) => {
-                    // Without a verdict the packet it was decided for was cut off: this one takes its place.
-                    let settled = verdict.wait_for(Option::is_some).await.ok().and_then(|it| it.clone());
-                    if let Some(settled) = settled {
+                Entered::InWork(wait) => {
+                    // None: the packet it was decided for was cut off, and this one takes its place.
+                    if let Some(settled) = wait.verdict().await {
                         return self.repeat(&settled).await.map(Arc::new);
                     }
                 }
@@ -220,8 +122,9 @@ impl<'a> Exchange<'a> {
             return self.refuse_password(&entry.id, refusal).await;
         }
         drop(place);
-        self.second_factor(who, &entry, &standing, &ruling, &parts.extra)
-            .await
+        let proven = Proven::first(self, who, &entry, policy::has_own(&standing));
+        let asked = (ruling.then, parts.extra);
+        self.second_factor(proven, &entry, &standing, asked).await
     }
 
     /// Looks the person up.
@@ -290,19 +193,17 @@ impl<'a> Exchange<'a> {
 
     async fn second_factor(
         &mut self,
-        who: &Who,
+        mut proven: Proven,
         entry: &Entry,
         standing: &Standing,
-        ruling: &Ruling,
-        extra: &Extra<'_>,
+        (then, extra): (Then, Extra<'_>),
     ) -> Result<Settled, Undecided> {
         let now = self.room.clock.now();
-        let mut proven = Proven::first(self, who, entry, policy::has_own(standing));
         let step = policy::step(&Facts {
-            then: ruling.then,
+            then,
             client: self.client(),
             standing,
-            extra,
+            extra: &extra,
             reach: sending::reach(self.setup, entry, proven.own),
             now,
         });
@@ -326,88 +227,6 @@ impl<'a> Exchange<'a> {
                 self.refuse_proven(&proven, reason, &text).await
             }
         }
-    }
-
-    /// The record as it stands, with the answer.
-    pub(super) fn decided(&self, outcome: Outcome, reason: Reason) -> Decision {
-        let mut decision = self.decision.clone();
-        decision.at = self.room.clock.now();
-        decision.outcome = outcome;
-        decision.reason = reason;
-        decision.durations.total = micros(self.attempt.received.elapsed());
-        decision
-    }
-
-    /// Notes that a step waited for the store.
-    pub(super) fn waited_for_store(&mut self, since: Instant) {
-        self.decision.durations.store += micros(since.elapsed());
-    }
-
-    pub(super) fn settled(&self, verdict: Verdict, decision: Arc<Decision>) -> Settled {
-        Settled {
-            verdict,
-            decision,
-            challenge: None,
-            held_code: self.held_code,
-        }
-    }
-
-    /// Refuses before the password is proven: one text for every reason, in the client's language, since the person's would tell
-    /// that there is one.
-    pub(super) fn refuse_unproven(&self, reason: Reason) -> Settled {
-        let decision = Arc::new(self.decided(Outcome::Reject, reason));
-        self.room.store.count_failure(Failure {
-            account: decision.account.clone(),
-            decision: decision.clone(),
-        });
-        self.settled(self.common_reject(), decision)
-    }
-
-    fn common_reject(&self) -> Verdict {
-        let client = self.client();
-        Verdict::Reject {
-            text: texts::reply(&Text::Failed, client.language, client),
-        }
-    }
-
-    async fn refuse_password(
-        &mut self,
-        account: &AccountId,
-        refusal: Refusal,
-    ) -> Result<Settled, Undecided> {
-        let reason = reason_of(refusal);
-        if refusal != Refusal::WrongPassword {
-            return Ok(self.refuse_unproven(reason));
-        }
-        let decision = Arc::new(self.decided(Outcome::Reject, reason));
-        let failure = Failure {
-            account: Some(account.clone()),
-            decision: decision.clone(),
-        };
-        let station = &self.attempt.station;
-        let store = &self.room.store;
-        store.wrong_password(account, station, failure).await?;
-        Ok(self.settled(self.common_reject(), decision))
-    }
-
-    async fn accept_password(&mut self, proven: &Proven) -> Result<Settled, Undecided> {
-        let decision = Arc::new(self.decided(Outcome::Accept, Reason::PasswordEnough));
-        self.room.store.record(decision.clone()).await?;
-        let reply = proven.facts.reply.clone();
-        Ok(self.settled(Verdict::Accept { reply }, decision))
-    }
-
-    /// Refuses after the password is proven: the person may be told why.
-    pub(super) async fn refuse_proven(
-        &mut self,
-        proven: &Proven,
-        reason: Reason,
-        text: &Text<'_>,
-    ) -> Result<Settled, Undecided> {
-        let decision = Arc::new(self.decided(Outcome::Reject, reason));
-        self.room.store.record(decision.clone()).await?;
-        let text = texts::reply(text, proven.facts.language, self.client());
-        Ok(self.settled(Verdict::Reject { text }, decision))
     }
 
     /// Gives what was settled for one packet of the attempt to another, with a State of its own.
@@ -440,19 +259,6 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// What a refused bind, or a barred entry, is called.
-pub(super) const fn reason_of(refusal: Refusal) -> Reason {
-    match refusal {
-        Refusal::WrongPassword => Reason::WrongPassword,
-        Refusal::Locked => Reason::Locked,
-        Refusal::Disabled => Reason::Disabled,
-        Refusal::AccountExpired => Reason::AccountExpired,
-        Refusal::PasswordExpired => Reason::PasswordExpired,
-        Refusal::MustChange => Reason::MustChange,
-        Refusal::NotNow => Reason::NotNow,
-    }
-}
-
 /// The text of a refusal that `policy` decided.
 fn refusal_text(reason: Reason, wait: Duration) -> Text<'static> {
     match reason {
@@ -478,8 +284,4 @@ fn shown(octets: &[u8]) -> Arc<str> {
             plain.take(SHOWN_NAME_CHARS).collect::<String>().into()
         },
     )
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

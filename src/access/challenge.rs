@@ -1,7 +1,7 @@
 //! The answer to a challenge. Its facts are those of the first packet, kept with the State: gear leaves attributes such as
 //! Calling-Station-Id out of the answer, and sends it from another port. There is no bind here; the password was proven.
 
-use super::attempt::{Exchange, Settled, Undecided};
+use super::exchange::{Exchange, Settled, Undecided};
 use super::policy;
 use super::proven::{self, Proven};
 use super::sending;

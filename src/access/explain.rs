@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempt::reason_of;
+use super::exchange::reason_of;
 use super::policy::{self, Facts, Reach, RuleFacts, Step};
 use super::split::Extra;
 use super::throttle::{self, Budget, Rank};

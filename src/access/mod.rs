@@ -5,6 +5,7 @@
 
 mod attempt;
 mod challenge;
+mod exchange;
 mod explain;
 mod policy;
 mod proven;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::attempt::{Exchange, Settled, Undecided};
+use super::exchange::{Exchange, Settled, Undecided};
 use super::texts::{self, Text};
 use super::{Verdict, policy};
 use crate::account::{AccountId, AccountKey, FactorKind, Outcome, Reason, Who};

@@ -7,14 +7,14 @@
 //! another's login.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Attempt;
-use super::attempt::Settled;
+use super::exchange::Settled;
 use crate::account::{AccountKey, Station};
 use crate::secret::Key;
 
@@ -67,9 +67,19 @@ pub(super) enum Entered<'a> {
     /// It is the first, or cannot be told from others: it is to be decided.
     First(Lead<'a>),
     /// It is in work.
-    InWork(watch::Receiver<Option<Arc<Settled>>>),
+    InWork(Wait),
     /// It was decided a moment ago.
     Decided(Arc<Settled>),
+}
+
+/// Waits for the verdict of an attempt in work.
+pub(super) struct Wait(watch::Receiver<Option<Arc<Settled>>>);
+
+impl Wait {
+    /// The verdict; none if the packet that the attempt was decided for was cut off.
+    pub(super) async fn verdict(mut self) -> Option<Arc<Settled>> {
+        self.0.wait_for(Option::is_some).await.ok()?.clone()
+    }
 }
 
 enum Known {
@@ -99,7 +109,7 @@ impl Retries {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.forget_ended(now);
         match table.attempts.get(&key) {
-            Some(Known::InWork(verdict)) => return Entered::InWork(verdict.clone()),
+            Some(Known::InWork(verdict)) => return Entered::InWork(Wait(verdict.clone())),
             Some(Known::Decided(settled, _)) => return Entered::Decided(settled.clone()),
             None => {}
         }
@@ -109,7 +119,11 @@ impl Retries {
         let (verdict, watched) = watch::channel(None);
         table.attempts.insert(key, Known::InWork(watched));
         Entered::First(Lead {
-            held: Some((self, key, verdict)),
+            held: Some(Held {
+                retries: self,
+                key,
+                verdict,
+            }),
         })
     }
 }
@@ -132,36 +146,46 @@ impl Table {
 
 /// The packet that an attempt is decided for. If it is dropped without a verdict, those who wait decide for themselves.
 pub(super) struct Lead<'a> {
-    held: Option<(&'a Retries, AttemptKey, watch::Sender<Option<Arc<Settled>>>)>,
+    held: Option<Held<'a>>,
+}
+
+struct Held<'a> {
+    retries: &'a Retries,
+    key: AttemptKey,
+    verdict: watch::Sender<Option<Arc<Settled>>>,
+}
+
+impl Held<'_> {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        let table = self.retries.table.lock();
+        table.unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Lead<'_> {
     /// Gives the verdict to those who wait, and keeps it for those who come in the next seconds if it may be repeated.
     pub(super) fn settle(mut self, settled: &Arc<Settled>, now: Instant) {
-        let Some((retries, key, verdict)) = self.held.take() else {
+        let Some(held) = self.held.take() else {
             return;
         };
-        {
-            let mut table = retries.table.lock().unwrap_or_else(PoisonError::into_inner);
-            if settled.may_be_repeated() {
-                let end = now + REPEATED_FOR;
-                table
-                    .attempts
-                    .insert(key, Known::Decided(settled.clone(), end));
-                table.ends.push_back((end, key));
-            } else {
-                table.attempts.remove(&key);
-            }
+        let mut table = held.table();
+        if settled.may_be_repeated() {
+            let end = now + REPEATED_FOR;
+            let decided = Known::Decided(settled.clone(), end);
+            table.attempts.insert(held.key, decided);
+            table.ends.push_back((end, held.key));
+        } else {
+            table.attempts.remove(&held.key);
         }
-        verdict.send_replace(Some(settled.clone()));
+        drop(table);
+        held.verdict.send_replace(Some(settled.clone()));
     }
 }
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        if let Some((retries, key, _)) = &self.held {
-            let mut table = retries.table.lock().unwrap_or_else(PoisonError::into_inner);
-            table.attempts.remove(key);
+        if let Some(held) = &self.held {
+            held.table().attempts.remove(&held.key);
         }
     }
 }

@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use tokio::time::Instant;
 
 use super::Setup;
-use super::attempt::{Exchange, Settled, Undecided};
+use super::exchange::{Exchange, Settled, Undecided};
 use super::policy::Reach;
 use super::proven::{self, Prompt, Proven};
 use super::texts::{self, Text};
@@ -31,23 +31,36 @@ const TIME_TO_ANSWER: Duration = Duration::from_millis(300);
 /// Messages of the last half minute.
 #[derive(Default)]
 pub(super) struct SentLately {
-    sent: Mutex<HashMap<AccountId, (Instant, FactorKind, Arc<str>)>>,
+    sent: Mutex<HashMap<AccountId, Sent>>,
+}
+
+struct Sent {
+    at: Instant,
+    kind: FactorKind,
+    end: Arc<str>,
+}
+
+impl Sent {
+    fn is_recent(&self, now: Instant) -> bool {
+        now < self.at + SENT_LATELY
+    }
 }
 
 impl SentLately {
     fn find(&self, account: &AccountId, now: Instant) -> Option<(FactorKind, Arc<str>)> {
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, kind, end) = sent.get(account)?;
-        (now < *at + SENT_LATELY).then(|| (*kind, end.clone()))
+        let sent = sent.get(account).filter(|sent| sent.is_recent(now))?;
+        Some((sent.kind, sent.end.clone()))
     }
 
     fn note(&self, account: &AccountId, kind: FactorKind, end: &str, now: Instant) {
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if sent.len() >= MAX_SENT {
-            sent.retain(|_, (at, _, _)| now < *at + SENT_LATELY);
+            sent.retain(|_, sent| sent.is_recent(now));
         }
         if sent.len() < MAX_SENT {
-            sent.insert(account.clone(), (now, kind, end.into()));
+            let end = end.into();
+            sent.insert(account.clone(), Sent { at: now, kind, end });
         }
     }
 

@@ -198,9 +198,10 @@ fn a_rule_without_before_is_passed_over_until_its_date() {
     ];
     let settings = settings(rules);
     let just_before = Timestamp::from_secs(FROM).before(std::time::Duration::from_millis(1));
+    let client = client();
     let facts = |now| RuleFacts {
         settings: &settings,
-        client: &client(),
+        client: &client,
         station: &Station::Unknown,
         groups: &[],
         now,

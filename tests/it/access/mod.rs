@@ -1,1 +1,7 @@
+//! Attempts decided by the room itself: a real slapd, a real store, and a spool folder as gateway.
 
+mod code;
+mod house;
+mod limit;
+mod retry;
+mod sent;

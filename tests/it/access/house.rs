@@ -1,0 +1,364 @@
+//! A directory, a store and a spool folder with the room that decides over them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sekisho::access::{
+    Access, Answer, Attempt, ClientPolicy, CodeEntry, Label, PasswordLimits, ReplyRule, Rule,
+    Settings, Setup, Texts, Then, Verdict, Zone,
+};
+use sekisho::account::{ClientName, FactorKind, Language, Realms, Reason, Station};
+use sekisho::channel::{self, Channels, Gateway, GatewayKind};
+use sekisho::clock::Clock;
+use sekisho::directory::{self, Directory, Groups, Protection, Server, same_dn_form};
+use sekisho::factor::Totp;
+use sekisho::secret::{Key, Secret};
+use sekisho::store::{self, Limits, Proof, Store};
+use tempfile::TempDir;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::support::slapd::{
+    BASE, SERVICE_DN, SERVICE_PASSWORD, Slapd, group, group_dn, person, person_dn, person_with,
+};
+
+/// Where people are when they are not on campus.
+pub(super) const HOME: &str = "198.51.100.7";
+/// Somewhere on campus.
+pub(super) const CAMPUS: &str = "203.0.113.5";
+/// How long an attempt may take here; longer than any machine needs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) struct House {
+    pub(super) slapd: Slapd,
+    pub(super) access: Access,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    folder: TempDir,
+    stop: CancellationToken,
+}
+
+impl House {
+    /// Starts with `hanako` and `yuki`, who have numbers, and `taro`, who has none and must always be asked.
+    pub(super) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for spool in ["sms", "voice"] {
+            fs::create_dir(folder.path().join(spool)).unwrap();
+        }
+        let slapd = Slapd::start(&people());
+        let clock = Clock::shifted(0);
+        let settings = store_settings(folder.path().to_owned());
+        fs::create_dir_all(&settings.folder).unwrap();
+        let (key, _) = store::master_key(&settings).unwrap();
+        let store = Store::open(&settings, &key, clock.clone()).unwrap();
+        let stop = CancellationToken::new();
+        let setup = Setup {
+            settings: settings_of_the_room(),
+            directories: vec![("campus".into(), open_directory(&slapd, &clock, &stop))],
+            channels: Channels::new(spools(&folder)).unwrap(),
+        };
+        let access = Access::new(setup, store.clone(), clock.clone(), &Key::random());
+        Self {
+            slapd,
+            access,
+            store,
+            clock,
+            folder,
+            stop,
+        }
+    }
+
+    /// Enrols a TOTP for a user.
+    pub(super) async fn enrol(&self, user: &str) -> Totp {
+        let totp = Totp::random();
+        let account = self.access.account(user).await.unwrap().id.clone();
+        let enrolled = self
+            .store
+            .enrol_totp(&account, user, "app", totp.clone(), Proof::Waived);
+        enrolled.await.unwrap();
+        totp
+    }
+
+    /// The code of this moment.
+    pub(super) fn code(&self, totp: &Totp) -> String {
+        totp.code_at(self.clock.now())
+    }
+
+    /// Different codes that are right at no moment near this one.
+    pub(super) fn wrong_codes(&self, totp: &Totp) -> impl Iterator<Item = String> + use<> {
+        let near: BTreeSet<String> = (-4_i64..=4)
+            .map(|step| {
+                let at = self.clock.now().millis() + step * 30_000;
+                totp.code_at(sekisho::clock::Timestamp::from_millis(at))
+            })
+            .collect();
+        (0..1000)
+            .map(|n| format!("{n:06}"))
+            .filter(move |code| !near.contains(code))
+    }
+
+    /// Decides an attempt from home.
+    pub(super) async fn try_in(
+        &self,
+        client: &Arc<ClientPolicy>,
+        name: &str,
+        typed: &str,
+    ) -> Answer {
+        self.access.decide(attempt(client, name, typed)).await
+    }
+
+    /// Answers a challenge.
+    pub(super) async fn answer(
+        &self,
+        client: &Arc<ClientPolicy>,
+        name: &str,
+        state: [u8; 16],
+        typed: &str,
+    ) -> Answer {
+        let answer = Attempt {
+            state: Some(state.into()),
+            station: Station::Unknown,
+            ..attempt(client, name, typed)
+        };
+        self.access.decide(answer).await
+    }
+
+    /// Messages spooled for a way, as their text.
+    pub(super) fn messages(&self, way: &str) -> Vec<String> {
+        let files = fs::read_dir(self.folder.path().join(way))
+            .into_iter()
+            .flatten();
+        files
+            .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+            .map(|json| {
+                let spooled: serde_json::Value = serde_json::from_str(&json).unwrap();
+                spooled["text"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    }
+
+    /// The code in the only SMS.
+    pub(super) fn sms_code(&self) -> String {
+        let messages = self.messages("sms");
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        let digits = messages[0].split(|c: char| !c.is_ascii_digit());
+        digits.max_by_key(|run| run.len()).unwrap().to_owned()
+    }
+
+    /// Makes a gateway fail.
+    pub(super) fn break_gateway(&self, way: &str) {
+        let path = self.folder.path().join(way);
+        fs::remove_dir_all(&path).unwrap();
+        fs::write(path, "no folder").unwrap();
+    }
+
+    /// Waits until slapd has logged so many binds of a user, and makes sure that there are no more.
+    pub(super) async fn has_bound(&self, user: &str, times: usize) {
+        let patience = Instant::now() + PATIENCE;
+        let dn = person_dn(user);
+        while self.slapd.binds(&dn) < times && Instant::now() < patience {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(self.slapd.binds(&dn), times, "binds of {user}");
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// An attempt from home.
+pub(super) fn attempt(client: &Arc<ClientPolicy>, name: &str, typed: &str) -> Attempt {
+    let now = Instant::now();
+    Attempt {
+        client: client.clone(),
+        nas: "192.0.2.10".parse().unwrap(),
+        nas_port: None,
+        name: name.as_bytes().into(),
+        password: Secret::from(typed),
+        state: None,
+        station: Station::read(HOME),
+        station_from: Some("Calling-Station-Id".into()),
+        received: now,
+        deadline: now + PATIENCE,
+    }
+}
+
+/// A client with these ways in.
+pub(super) fn client(name: &str, code: &[CodeEntry]) -> Arc<ClientPolicy> {
+    Arc::new(ClientPolicy {
+        name: ClientName::new(name),
+        label: Label::default(),
+        code: code.to_vec(),
+        delimiter: ',',
+        ways: vec![
+            FactorKind::Totp,
+            FactorKind::Sms,
+            FactorKind::Voice,
+            FactorKind::Recovery,
+        ],
+        texts: Texts::Full,
+        language: Language::Both,
+        pool: Vec::new(),
+        shared_stations: false,
+    })
+}
+
+/// A client whose gear can be asked.
+pub(super) fn asking() -> Arc<ClientPolicy> {
+    client("vpn", &[CodeEntry::Challenge])
+}
+
+/// A client whose gear takes password and code in one.
+pub(super) fn appending() -> Arc<ClientPolicy> {
+    client("wifi", &[CodeEntry::Appended])
+}
+
+/// The State of a challenge, and its text.
+pub(super) fn challenged(answer: &Answer) -> ([u8; 16], String) {
+    match &answer.verdict {
+        Verdict::Challenge { state, text } => (*state, text.to_string()),
+        other => panic!("{other:?} because {}", answer.decision.reason),
+    }
+}
+
+/// The text of a reject, whose reason must be this.
+pub(super) fn rejected(answer: &Answer, reason: Reason) -> String {
+    match &answer.verdict {
+        Verdict::Reject { text } => {
+            assert_eq!(answer.decision.reason, reason, "{:?}", answer.decision);
+            text.as_deref().unwrap_or_default().to_owned()
+        }
+        other => panic!("{other:?} because {:?}", answer.decision),
+    }
+}
+
+/// Whether it let in.
+pub(super) fn accepted(answer: &Answer) -> bool {
+    matches!(answer.verdict, Verdict::Accept { .. })
+}
+
+fn people() -> String {
+    [
+        person_with("hanako", "himitsu", &["mobile: 090-1234-5678"]),
+        person_with(
+            "yuki",
+            "himitsu",
+            &["mobile: 080-8765-4321", "preferredLanguage: ja"],
+        ),
+        person("taro", "himitsu"),
+        group("mfa-always", &["taro"]),
+    ]
+    .concat()
+}
+
+fn open_directory(slapd: &Slapd, clock: &Clock, stop: &CancellationToken) -> Directory {
+    let settings = directory::Settings {
+        name: "campus".into(),
+        servers: vec![Server {
+            host: "127.0.0.1".into(),
+            port: slapd.port(),
+            protection: Protection::Clear,
+        }],
+        base: format!("ou=people,{BASE}"),
+        bind: Some((SERVICE_DN.into(), SERVICE_PASSWORD.into())),
+        user_filter: "(&(objectClass=person)(uid={user}))".into(),
+        ca_file: None,
+        id_attribute: None,
+        phone: vec!["mobile".into()],
+        language: Some("preferredLanguage".into()),
+        groups: Groups::MemberOf { depth: 2 },
+        operation_timeout: Duration::from_secs(5),
+        connect_timeout: Duration::from_secs(5),
+        bind_connections: 8,
+        search_connections: 2,
+        remember: Duration::ZERO,
+    };
+    let tracker = TaskTracker::new();
+    Directory::new(settings, clock.clone(), tracker, stop.clone()).unwrap()
+}
+
+fn spools(folder: &TempDir) -> channel::Settings {
+    let spool = |name: &str| Gateway {
+        name: name.into(),
+        kind: GatewayKind::Spool(folder.path().join(name)),
+    };
+    channel::Settings {
+        sms: vec![spool("sms")],
+        voice: vec![spool("voice")],
+        countries: vec!["+81".into()],
+        home: "+81".into(),
+    }
+}
+
+fn settings_of_the_room() -> Settings {
+    let mut realms = Realms::default();
+    realms.add("campus", &["example.ac.jp".into()], &["EXAMPLE".into()]);
+    let always = same_dn_form(&group_dn("mfa-always"));
+    Settings {
+        realms,
+        zones: vec![Zone {
+            name: "campus".into(),
+            networks: vec!["203.0.113.0/24".parse().unwrap()],
+        }],
+        always_ask: vec![always.clone()],
+        rules: vec![Rule {
+            group: None,
+            zone: Some("campus".into()),
+            client: None,
+            then: Then::PasswordOnly,
+            from: None,
+            before: None,
+        }],
+        replies: vec![
+            ReplyRule {
+                group: Some(always),
+                client: None,
+                set: "watched".into(),
+            },
+            ReplyRule {
+                group: None,
+                client: None,
+                set: "all".into(),
+            },
+        ],
+        passwords: PasswordLimits::default(),
+        clients: vec![asking(), appending()],
+        issuer: Label {
+            ja: "関所大学".into(),
+            en: "Sekisho University".into(),
+        },
+        code_digits: 6,
+        challenge_life: Duration::from_secs(120),
+        challenge_rounds: 3,
+    }
+}
+
+fn store_settings(folder: PathBuf) -> store::Settings {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    store::Settings {
+        key_file: folder.join("master.key"),
+        folder: folder.join("state"),
+        audit_keep: 90 * DAY,
+        audit_rows: 10_000,
+        limits: Limits {
+            wrong_codes: 5,
+            code_lock: Duration::from_secs(900),
+            messages_per_number: 5,
+            messages_per_account: 5,
+            messages_per_account_day: 10,
+            messages_total_day: 100,
+            code_life: Duration::from_secs(300),
+            code_tries: 3,
+            number_age: Duration::ZERO,
+            password_window: Duration::from_secs(900),
+            station_known: 90 * DAY,
+        },
+    }
+}
