@@ -1,5 +1,6 @@
 //! An HTTP gateway: a template made ready, and the asking.
 
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -226,8 +227,8 @@ impl BodyPattern {
     }
 }
 
-fn unusable(why: impl ToString) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, why.to_string())
+fn unusable(why: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 fn header_name(name: &str) -> io::Result<HeaderName> {

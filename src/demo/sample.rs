@@ -101,7 +101,7 @@ accounting = []
 
 [log]
 to = "stderr"
-level = "warn"
+level = "error"
 
 [store]
 folder = {folder_store}
