@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl House {
         }
         let slapd = Slapd::start(&people());
         let clock = Clock::shifted(0);
-        let settings = store_settings(folder.path().to_owned());
+        let settings = store_settings(folder.path());
         fs::create_dir_all(&settings.folder).unwrap();
         let (key, _) = store::master_key(&settings).unwrap();
         let store = Store::open(&settings, &key, clock.clone()).unwrap();
@@ -340,7 +340,7 @@ fn settings_of_the_room() -> Settings {
     }
 }
 
-fn store_settings(folder: PathBuf) -> store::Settings {
+fn store_settings(folder: &Path) -> store::Settings {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     store::Settings {
         key_file: folder.join("master.key"),
