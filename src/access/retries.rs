@@ -1,10 +1,11 @@
 //! The attempt, not the packet (D6): a retry of an attempt that is in work waits for its verdict, and one that comes just after
 //! the verdict is given it again. Neither costs a bind or a code.
 //!
-//! Two packets are of one attempt if account, client and what was typed are equal, *and* something tells that they are from one
-//! place: the same State, the same station where stations are not shared, or else the same NAS and the same port or session
-//! there. Without any of these an attempt is of its own, and its code counts once: somebody behind the same address must never ride
-//! another's login.
+//! Two packets are of one attempt if account, client, station and what was typed are equal. One in work is joined only if
+//! something tells that they are from one place: the same State, the same station where stations are not shared, or else the
+//! same NAS and the same port or session there; somebody behind the same address must never ride another's login. Without any
+//! of these an attempt in work is let alone, and only a verdict on a typed code is given again, to the same NAS: whoever
+//! brings that code within ten seconds typed it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,11 +26,15 @@ const MAX_ATTEMPTS: usize = 65_536;
 
 /// The digest of an attempt; equal for packets of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct AttemptKey([u8; 32]);
+pub(super) struct AttemptKey {
+    digest: [u8; 32],
+    /// Something tells that packets of it are from one place.
+    joins: bool,
+}
 
 impl AttemptKey {
-    /// The key of an attempt, if anything tells which packets are of it.
-    pub(super) fn of(key: &Key, attempt: &Attempt, account: &AccountKey) -> Option<Self> {
+    /// The key of an attempt.
+    pub(super) fn of(key: &Key, attempt: &Attempt, account: &AccountKey) -> Self {
         let nas;
         let door: [&[u8]; 3] = match (&attempt.state, &attempt.station, &attempt.nas_port) {
             (Some(state), _, _) => [b"state", state, b""],
@@ -44,13 +49,16 @@ impl AttemptKey {
                 nas = attempt.nas.to_string();
                 [b"port", nas.as_bytes(), port]
             }
-            (None, _, None) => return None,
+            (None, _, None) => {
+                nas = attempt.nas.to_string();
+                [b"nas", nas.as_bytes(), b""]
+            }
         };
         let [kind, place, port] = door;
         let client = attempt.client.name.as_str();
         // The station is part of the attempt even where it does not open the door: two stations are never joined.
         let station = attempt.station.to_string();
-        Some(Self(key.digest(&[
+        let digest = key.digest(&[
             account.as_str().as_bytes(),
             client.as_bytes(),
             station.as_bytes(),
@@ -58,7 +66,8 @@ impl AttemptKey {
             place,
             port,
             attempt.password.expose(),
-        ])))
+        ]);
+        Self { digest, joins: kind != b"nas" }
     }
 }
 
@@ -102,15 +111,16 @@ pub(super) struct Retries {
 
 impl Retries {
     /// Enters a packet's attempt.
-    pub(super) fn enter(&self, key: Option<AttemptKey>, now: Instant) -> Entered<'_> {
-        let Some(key) = key else {
-            return Entered::First(Lead { held: None });
-        };
+    pub(super) fn enter(&self, key: AttemptKey, now: Instant) -> Entered<'_> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.forget_ended(now);
         match table.attempts.get(&key) {
+            Some(Known::InWork(_)) if !key.joins => return Entered::First(Lead { held: None }),
             Some(Known::InWork(verdict)) => return Entered::InWork(Wait(verdict.clone())),
-            Some(Known::Decided(settled, _)) => return Entered::Decided(settled.clone()),
+            Some(Known::Decided(settled, _)) if key.joins || settled.held_code => {
+                return Entered::Decided(settled.clone());
+            }
+            Some(Known::Decided(..)) => return Entered::First(Lead { held: None }),
             None => {}
         }
         if table.attempts.len() >= MAX_ATTEMPTS {

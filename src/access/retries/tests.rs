@@ -20,7 +20,7 @@ fn attempt() -> Attempt {
     }
 }
 
-fn key(attempt: &Attempt) -> Option<AttemptKey> {
+fn key(attempt: &Attempt) -> AttemptKey {
     let key = Key::new([7; 32]);
     AttemptKey::of(&key, attempt, &AccountKey::from_stored("campus/hanako"))
 }
@@ -43,7 +43,7 @@ fn a_retry_at_another_box_of_the_group_is_the_same_attempt() {
         nas: "192.0.2.11".parse().unwrap(),
         ..attempt()
     };
-    assert!(key(&first).is_some());
+    assert!(key(&first).joins);
     assert_eq!(key(&first), key(&retry));
 }
 
@@ -94,12 +94,12 @@ fn without_a_station_of_its_own_only_the_same_port_at_the_same_nas_joins() {
         ..attempt()
     };
     for base in [unknown as fn() -> Attempt, || shared(attempt())] {
-        assert_eq!(key(&base()), None);
+        assert!(!key(&base()).joins);
         let port = |port: &[u8]| Attempt {
             nas_port: Some(port.into()),
             ..base()
         };
-        assert!(key(&port(b"17")).is_some());
+        assert!(key(&port(b"17")).joins);
         assert_eq!(key(&port(b"17")), key(&port(b"17")));
         assert_ne!(key(&port(b"17")), key(&port(b"18")));
         let elsewhere = Attempt {
@@ -197,6 +197,23 @@ fn a_verdict_is_repeated_for_ten_seconds() {
     assert!(table.attempts.is_empty() && table.ends.is_empty());
 }
 
+#[test]
+fn what_cannot_be_placed_is_not_joined_but_a_typed_code_has_its_verdict_again() {
+    let retries = Retries::default();
+    let unplaced = key(&Attempt { station: Station::Unknown, ..attempt() });
+    let now = Instant::now();
+    for (held_code, again) in [(true, true), (false, false)] {
+        let retries = Retries::default();
+        let Entered::First(lead) = retries.enter(unplaced, now) else {
+            panic!("nobody was here before");
+        };
+        assert!(matches!(retries.enter(unplaced, now), Entered::First(_)), "in work");
+        lead.settle(&settled(accept(), held_code, Station::Unknown), now);
+        assert_eq!(matches!(retries.enter(unplaced, now), Entered::Decided(_)), again);
+    }
+    assert!(matches!(retries.enter(unplaced, now), Entered::First(_)));
+}
+
 #[tokio::test]
 async fn packets_that_come_meanwhile_wait_for_the_verdict() {
     let retries = Retries::default();
@@ -240,9 +257,9 @@ async fn whoever_waits_for_a_packet_that_was_cut_off_is_told() {
 fn a_full_table_joins_nothing_and_forgets_nothing() {
     let retries = Retries::default();
     let numbered = |n: usize| {
-        let mut octets = [0; 32];
-        octets[..8].copy_from_slice(&n.to_be_bytes());
-        Some(AttemptKey(octets))
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&n.to_be_bytes());
+        AttemptKey { digest, joins: true }
     };
     let now = Instant::now();
     let leads: Vec<_> = (0..MAX_ATTEMPTS)

@@ -52,14 +52,12 @@ impl House {
         let key = Key::random();
         let store = Store::open(&store_settings(&folder), &key, clock.clone()).unwrap();
         let channels = Channels::new(channel::Settings::default()).unwrap();
-        let access = Access::new(
-            access::Settings::default(),
-            Vec::new(),
-            store,
+        let setup = access::Setup {
+            settings: access::Settings::default(),
+            directories: Vec::new(),
             channels,
-            clock.clone(),
-            key.derive("attempts"),
-        );
+        };
+        let access = Access::new(setup, store, clock.clone(), &key);
         let rooms = Rooms {
             access,
             telemetry: telemetry.clone(),
