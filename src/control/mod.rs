@@ -6,6 +6,7 @@
 mod acts;
 mod caller;
 mod enrol;
+mod lend;
 mod line;
 mod peer;
 mod protocol;
