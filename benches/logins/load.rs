@@ -47,7 +47,9 @@ impl Pass {
     pub fn quantile(&self, share: f64) -> f64 {
         let last = self.latencies.len().saturating_sub(1);
         let at = (last as f64 * share).round() as usize;
-        self.latencies.get(at).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1000.0)
+        self.latencies
+            .get(at)
+            .map_or(f64::NAN, |latency| latency.as_secs_f64() * 1000.0)
     }
 }
 
@@ -89,10 +91,16 @@ impl<'a> Nas<'a> {
     /// the identifier is free there.
     fn send(&mut self, number: usize, since: Instant) -> bool {
         let identifier = usize::from(self.packets[number][1]);
-        let Some(socket) = (0..SOCKETS).find(|socket| self.open[socket * 256 + identifier].is_none()) else {
+        let Some(socket) =
+            (0..SOCKETS).find(|socket| self.open[socket * 256 + identifier].is_none())
+        else {
             return false;
         };
-        self.open[socket * 256 + identifier] = Some(Open { packet: number, since, sent: Instant::now() });
+        self.open[socket * 256 + identifier] = Some(Open {
+            packet: number,
+            since,
+            sent: Instant::now(),
+        });
         let _full = self.sockets[socket].send(&self.packets[number]);
         true
     }
@@ -100,8 +108,11 @@ impl<'a> Nas<'a> {
     /// Takes every answer that is there, waiting for one at most so long.
     fn receive(&mut self, wait: Duration) -> usize {
         {
-            let mut waiting: Vec<PollFd<'_>> =
-                self.sockets.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
+            let mut waiting: Vec<PollFd<'_>> = self
+                .sockets
+                .iter()
+                .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN))
+                .collect();
             let millis = u16::try_from(wait.as_millis()).unwrap_or(u16::MAX);
             let _ready = poll(&mut waiting, PollTimeout::from(millis));
         }
@@ -130,7 +141,9 @@ impl<'a> Nas<'a> {
     fn retransmit(&mut self) -> usize {
         let mut lost = 0;
         for slot in 0..self.open.len() {
-            let Some(open) = &mut self.open[slot] else { continue };
+            let Some(open) = &mut self.open[slot] else {
+                continue;
+            };
             if open.since.elapsed() > GIVE_UP {
                 self.open[slot] = None;
                 lost += 1;

@@ -12,14 +12,14 @@
 //! The CPU is the server process's own (user + system). Everything shares the machine's cores.
 
 mod load;
-mod people;
 mod peers;
+mod people;
 
 use std::time::Duration;
 
 use load::{Pass, closed, open};
-use people::People;
 use peers::{FreeRadius, Sekisho, Server, Slapd};
+use people::People;
 
 /// Rounds whose medians are told.
 const ROUNDS: usize = 5;
@@ -67,7 +67,12 @@ fn main() {
     report(&us, &them);
 }
 
-fn one_round(server: &dyn Server, people: &People, range: std::ops::Range<usize>, window: usize) -> Round {
+fn one_round(
+    server: &dyn Server,
+    people: &People,
+    range: std::ops::Range<usize>,
+    window: usize,
+) -> Round {
     let middle = range.start + range.len() * 6 / 10;
     let first = people.packets(range.start..middle, 0);
     let saturated = closed(server, &first, window);
@@ -75,16 +80,24 @@ fn one_round(server: &dyn Server, people: &People, range: std::ops::Range<usize>
     let again = closed(server, &next, window);
     let rest = people.packets(middle..range.end, 0);
     let half = open(server, &rest, saturated.rate() / 2.0);
-    Round { saturated, again, half }
+    Round {
+        saturated,
+        again,
+        half,
+    }
 }
 
 fn report(us: &[Round], them: &[Round]) {
     println!("| | sekisho | FreeRADIUS | ratio |\n|---|---|---|---|");
     let rows: [(&str, fn(&Round) -> f64); 8] = [
-        ("saturated, CPU s per 1,000 logins", |r| r.saturated.cpu_per_thousand()),
+        ("saturated, CPU s per 1,000 logins", |r| {
+            r.saturated.cpu_per_thousand()
+        }),
         ("saturated, logins/s", |r| r.saturated.rate()),
         ("saturated, p99 ms", |r| r.saturated.p99()),
-        ("again within 60 s, CPU s per 1,000", |r| r.again.cpu_per_thousand()),
+        ("again within 60 s, CPU s per 1,000", |r| {
+            r.again.cpu_per_thousand()
+        }),
         ("again within 60 s, logins/s", |r| r.again.rate()),
         ("half load, CPU s per 1,000", |r| r.half.cpu_per_thousand()),
         ("half load, p50 ms", |r| r.half.quantile(0.5)),
@@ -92,8 +105,15 @@ fn report(us: &[Round], them: &[Round]) {
     ];
     for (name, figure) in rows {
         let (ours, theirs) = (median(us, figure), median(them, figure));
-        let ratios: Vec<f64> = us.iter().zip(them).map(|(a, b)| figure(a) / figure(b)).collect();
-        println!("| {name} | {ours:.3} | {theirs:.3} | {:.2} |", middle(ratios));
+        let ratios: Vec<f64> = us
+            .iter()
+            .zip(them)
+            .map(|(a, b)| figure(a) / figure(b))
+            .collect();
+        println!(
+            "| {name} | {ours:.3} | {theirs:.3} | {:.2} |",
+            middle(ratios)
+        );
     }
     let failed = |rounds: &[Round]| -> usize {
         rounds
@@ -102,7 +122,11 @@ fn report(us: &[Round], them: &[Round]) {
             .map(|pass| pass.refused + pass.lost)
             .sum()
     };
-    println!("\nnot accepted: sekisho {}, FreeRADIUS {}", failed(us), failed(them));
+    println!(
+        "\nnot accepted: sekisho {}, FreeRADIUS {}",
+        failed(us),
+        failed(them)
+    );
 }
 
 fn median(rounds: &[Round], figure: fn(&Round) -> f64) -> f64 {
@@ -115,7 +139,10 @@ fn middle(mut figures: Vec<f64>) -> f64 {
 }
 
 fn env_or(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 /// How long a request may stay unanswered before it is sent again.

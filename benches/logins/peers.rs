@@ -27,7 +27,8 @@ pub trait Server {
 
     /// User and system time of the process so far.
     fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("the server lives");
+        let stat =
+            fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("the server lives");
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         Duration::from_millis(ticks * 10)
@@ -68,7 +69,13 @@ impl Slapd {
         .unwrap();
         let ldif = home.join("people.ldif");
         fs::write(&ldif, people.ldif()).unwrap();
-        let loaded = Command::new("slapadd").args(["-q", "-f"]).arg(&conf).arg("-l").arg(&ldif).status().unwrap();
+        let loaded = Command::new("slapadd")
+            .args(["-q", "-f"])
+            .arg(&conf)
+            .arg("-l")
+            .arg(&ldif)
+            .status()
+            .unwrap();
         assert!(loaded.success(), "slapadd");
         let address = free_tcp();
         let url = format!("ldap://{address}");
@@ -80,7 +87,10 @@ impl Slapd {
             .unwrap();
         let process = Process(child);
         wait(|| TcpStream::connect(address).is_ok(), "slapd");
-        Self { url, _process: process }
+        Self {
+            url,
+            _process: process,
+        }
     }
 }
 
@@ -118,7 +128,10 @@ impl Sekisho {
             .stderr(log)
             .spawn()
             .unwrap();
-        let server = Self { address, process: Process(child) };
+        let server = Self {
+            address,
+            process: Process(child),
+        };
         wait(|| answers(address), "sekisho");
         server
     }
@@ -142,7 +155,10 @@ impl Server for Sekisho {
 fn enrol(file: &Path, people: &People) {
     let settings = config::read(file).expect("the configuration is right");
     let (master, _made) = master_key(&settings.store).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let store = Store::open(&settings.store, &master, Clock::system()).unwrap();
         for some in people.0.chunks(200) {
@@ -151,7 +167,10 @@ fn enrol(file: &Path, people: &People) {
                 let (store, uid, totp) = (store.clone(), person.uid.clone(), person.totp.clone());
                 let account = AccountId::new("bench", &person.uuid);
                 enrolments.spawn(async move {
-                    store.enrol_totp(&account, &uid, "bench", totp, Proof::Waived).await.unwrap()
+                    store
+                        .enrol_totp(&account, &uid, "bench", totp, Proof::Waived)
+                        .await
+                        .unwrap()
                 });
             }
             enrolments.join_all().await;
@@ -185,7 +204,10 @@ impl FreeRadius {
             .stderr(log)
             .spawn()
             .unwrap();
-        let server = Self { address, process: Process(child) };
+        let server = Self {
+            address,
+            process: Process(child),
+        };
         wait(|| answers(address), "freeradius");
         server
     }
@@ -208,8 +230,15 @@ impl Server for FreeRadius {
 /// Whether a server answers Status-Server.
 fn answers(server: SocketAddr) -> bool {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    socket.send_to(Query::status(0).sign(&Secret::from(SECRET)).octets(), server).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    socket
+        .send_to(
+            Query::status(0).sign(&Secret::from(SECRET)).octets(),
+            server,
+        )
+        .unwrap();
     socket.recv_from(&mut [0; 4096]).is_ok()
 }
 
@@ -222,9 +251,15 @@ fn wait(holds: impl Fn() -> bool, who: &str) {
 }
 
 fn free_udp() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    UdpSocket::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 fn free_tcp() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }

@@ -46,7 +46,11 @@ impl People {
             .enumerate()
             .map(|(number, person)| {
                 let typed = format!("{}{}", person.password, person.totp.code_at(at));
-                let station = format!("203.0.{}.{}", (range.start + number) / 250 % 250, (range.start + number) % 250);
+                let station = format!(
+                    "203.0.{}.{}",
+                    (range.start + number) / 250 % 250,
+                    (range.start + number) % 250
+                );
                 Query::access(u8::try_from(number % 256).unwrap())
                     .with(1, person.uid.as_bytes())
                     .with_password(&secret, typed.as_bytes())
@@ -94,6 +98,12 @@ impl Person {
 
 fn ssha(password: &str) -> String {
     let salt: [u8; 8] = random_array();
-    let hashed = digest(&SHA1_FOR_LEGACY_USE_ONLY, &[password.as_bytes(), &salt].concat());
-    format!("{{SSHA}}{}", BASE64.encode(&[hashed.as_ref(), &salt].concat()))
+    let hashed = digest(
+        &SHA1_FOR_LEGACY_USE_ONLY,
+        &[password.as_bytes(), &salt].concat(),
+    );
+    format!(
+        "{{SSHA}}{}",
+        BASE64.encode(&[hashed.as_ref(), &salt].concat())
+    )
 }

@@ -67,7 +67,10 @@ impl AttemptKey {
             port,
             attempt.password.expose(),
         ]);
-        Self { digest, joins: kind != b"nas" }
+        Self {
+            digest,
+            joins: kind != b"nas",
+        }
     }
 }
 

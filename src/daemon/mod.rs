@@ -53,7 +53,10 @@ pub enum Error {
 
 impl Error {
     fn of(room: &'static str) -> impl Fn(std::io::Error) -> Self {
-        move |why| Self::Room { room, why: why.to_string() }
+        move |why| Self::Room {
+            room,
+            why: why.to_string(),
+        }
     }
 }
 
@@ -88,7 +91,9 @@ impl Daemon {
         let mut must_run = Vec::new();
         let metrics = match metrics_at {
             Some(address) => {
-                let listener = TcpListener::bind(address).await.map_err(Error::of("metrics"))?;
+                let listener = TcpListener::bind(address)
+                    .await
+                    .map_err(Error::of("metrics"))?;
                 let bound = listener.local_addr().map_err(Error::of("metrics"))?;
                 let (telemetry, stop) = (rooms.telemetry.clone(), stop.clone());
                 let serving = async move {
@@ -104,7 +109,13 @@ impl Daemon {
         rooms.server.start(&tasks, &stop);
         control.start(&tasks, &stop);
         must_run.push(("upkeep", tasks.spawn(upkeep(rooms.clone(), stop.clone()))));
-        Ok(Self { rooms, tasks, stop, metrics, must_run })
+        Ok(Self {
+            rooms,
+            tasks,
+            stop,
+            metrics,
+            must_run,
+        })
     }
 
     /// The addresses bound: authentication, then accounting.
@@ -158,7 +169,10 @@ impl Daemon {
         self.tasks.close();
         let open = self.rooms.server.in_work();
         if timeout(DRAIN, self.tasks.wait()).await.is_err() {
-            log::warn!("stopped with {} of {open} requests still in work", self.rooms.server.in_work());
+            log::warn!(
+                "stopped with {} of {open} requests still in work",
+                self.rooms.server.in_work()
+            );
         }
         self.rooms.close().await;
     }

@@ -47,7 +47,11 @@ struct Directories {
 
 impl Directories {
     fn setup(&self, settings: access::Settings, channels: Channels) -> Setup {
-        Setup { settings, directories: self.list.clone(), channels }
+        Setup {
+            settings,
+            directories: self.list.clone(),
+            channels,
+        }
     }
 
     fn each(&self) -> impl Iterator<Item = &Directory> {
@@ -68,8 +72,12 @@ impl Rooms {
         let (store, master) = open_store(settings.store, clock.clone()).await?;
         let directory_tasks = TaskTracker::new();
         let all_directories = CancellationToken::new();
-        let directories =
-            connect(&settings.directories, &clock, &directory_tasks, &all_directories)?;
+        let directories = connect(
+            &settings.directories,
+            &clock,
+            &directory_tasks,
+            &all_directories,
+        )?;
         let channels = Channels::new(settings.channel).map_err(Error::of("gateways"))?;
         let setup = directories.setup(settings.access, channels);
         let access = Access::new(setup, store.clone(), clock.clone(), &master);
@@ -99,8 +107,14 @@ impl Rooms {
     ///
     /// Every fault, in words; then nothing has changed.
     pub(super) fn reload(&self) -> Result<(), Vec<String>> {
-        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = self.file.as_deref().ok_or_else(|| vec!["there is no file to read".to_owned()])?;
+        let _one_at_a_time = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let file = self
+            .file
+            .as_deref()
+            .ok_or_else(|| vec!["there is no file to read".to_owned()])?;
         let settings = config::read(file)
             .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let channels = Channels::new(settings.channel).map_err(|why| vec![why.to_string()])?;
@@ -116,7 +130,8 @@ impl Rooms {
         }
         self.telemetry.set_level(settings.telemetry.level);
         self.store.set_limits(settings.store.limits);
-        self.access.reload(directories.setup(settings.access, channels));
+        self.access
+            .reload(directories.setup(settings.access, channels));
         self.server.reload(settings.server);
         self.retire(self.directories.swap(Arc::new(directories)));
         log::info!("configuration reloaded");
@@ -146,21 +161,28 @@ impl Rooms {
 
     /// What `control` may do here. Holds the rooms weakly: the socket's tasks end before they do.
     pub(super) fn doors(self: &Arc<Self>) -> Doors {
-        let (lender, clients, addresses) =
-            (self.server.clone(), self.server.clone(), self.server.clone());
+        let (lender, clients, addresses) = (
+            self.server.clone(),
+            self.server.clone(),
+            self.server.clone(),
+        );
         let (reloader, keeper) = (Arc::downgrade(self), Arc::downgrade(self));
         Doors {
-            lend: Arc::new(move |like, address, secret, life| lender.lend(like, address, secret, life)),
+            lend: Arc::new(move |like, address, secret, life| {
+                lender.lend(like, address, secret, life)
+            }),
             clients: Arc::new(move || clients.clients().iter().map(show).collect()),
             addresses: Arc::new(move || addresses.addresses().0),
             reload: Arc::new(move || {
-                let rooms = reloader.upgrade().ok_or_else(|| vec!["stopping".to_owned()])?;
+                let rooms = reloader
+                    .upgrade()
+                    .ok_or_else(|| vec!["stopping".to_owned()])?;
                 rooms.reload()
             }),
             directories: Arc::new(move || {
-                keeper
-                    .upgrade()
-                    .map_or_else(Vec::new, |rooms| rooms.directories.load().each().cloned().collect())
+                keeper.upgrade().map_or_else(Vec::new, |rooms| {
+                    rooms.directories.load().each().cloned().collect()
+                })
             }),
         }
     }
@@ -176,7 +198,8 @@ impl Rooms {
         self.telemetry.health("store", "store", store.writable);
         for directory in self.directories.load().each() {
             for server in directory.health() {
-                self.telemetry.health("directory", &server.server, server.up);
+                self.telemetry
+                    .health("directory", &server.server, server.up);
             }
         }
     }
@@ -188,7 +211,10 @@ impl Rooms {
         }
         self.all_directories.cancel();
         self.directory_tasks.close();
-        if tokio::time::timeout(Duration::from_secs(1), self.directory_tasks.wait()).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(1), self.directory_tasks.wait())
+            .await
+            .is_err()
+        {
             log::debug!("some connections to directories were left open");
         }
         self.telemetry.flush();
@@ -223,7 +249,8 @@ fn connect(
     let list = settings
         .iter()
         .map(|one| {
-            let directory = Directory::new(one.clone(), clock.clone(), tasks.clone(), stop.clone())?;
+            let directory =
+                Directory::new(one.clone(), clock.clone(), tasks.clone(), stop.clone())?;
             Ok((one.name.clone(), directory))
         })
         .collect::<Result<_, _>>()
@@ -241,8 +268,17 @@ fn show(client: &server::Client) -> ClientShown {
             Signing::Optional => "optional",
         }
         .to_owned(),
-        code: client.policy.code.iter().map(|entry| entry.as_str().to_owned()).collect(),
-        station: client.station.iter().map(|source| source.name.to_string()).collect(),
+        code: client
+            .policy
+            .code
+            .iter()
+            .map(|entry| entry.as_str().to_owned())
+            .collect(),
+        station: client
+            .station
+            .iter()
+            .map(|source| source.name.to_string())
+            .collect(),
         patience: client.patience.as_secs(),
     }
 }

@@ -53,6 +53,12 @@ impl Breaker {
         opens
     }
 
+    /// Whether the last search failed. A bind that hangs costs a login, so that a server whose search has just hung is
+    /// not given the bind as well, if there is another.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.search_failures > 0
+    }
+
     /// The next pause, longer each time until logins succeed.
     pub(super) fn next_pause(&mut self) -> Duration {
         let pause = self.pause;

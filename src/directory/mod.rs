@@ -255,7 +255,7 @@ impl Directory {
             return Err(Error::Undecided { code: INVALID_DN });
         }
         let mut worst = Error::Unreachable;
-        for host in self.inner.hosts.iter().filter(|host| host.is_up()) {
+        for host in self.inner.for_bind() {
             let failure = match host.bind(&entry.dn, text, deadline).await {
                 Ok(answer) => match refusal::judge(&answer) {
                     Some(bind) => return Ok(bind),
@@ -297,6 +297,14 @@ impl Directory {
 }
 
 impl Inner {
+    /// The servers to bind at: those that are up, in the order of the file, those whose last search failed at the end.
+    /// Settled before the first is asked, so that none is asked twice.
+    fn for_bind(&self) -> Vec<&Arc<Host>> {
+        let mut hosts: Vec<_> = self.hosts.iter().filter(|host| host.is_up()).collect();
+        hosts.sort_by_cached_key(|host| host.is_doubted());
+        hosts
+    }
+
     /// Finds a person and the groups on one server.
     async fn look_up(
         &self,

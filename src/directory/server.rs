@@ -85,6 +85,10 @@ impl Host {
         !self.breaker().open
     }
 
+    pub(super) fn is_doubted(&self) -> bool {
+        self.breaker().is_doubted()
+    }
+
     pub(super) fn health(&self) -> ServerHealth {
         let breaker = self.breaker();
         ServerHealth {

@@ -200,16 +200,25 @@ fn a_verdict_is_repeated_for_ten_seconds() {
 #[test]
 fn what_cannot_be_placed_is_not_joined_but_a_typed_code_has_its_verdict_again() {
     let retries = Retries::default();
-    let unplaced = key(&Attempt { station: Station::Unknown, ..attempt() });
+    let unplaced = key(&Attempt {
+        station: Station::Unknown,
+        ..attempt()
+    });
     let now = Instant::now();
     for (held_code, again) in [(true, true), (false, false)] {
         let retries = Retries::default();
         let Entered::First(lead) = retries.enter(unplaced, now) else {
             panic!("nobody was here before");
         };
-        assert!(matches!(retries.enter(unplaced, now), Entered::First(_)), "in work");
+        assert!(
+            matches!(retries.enter(unplaced, now), Entered::First(_)),
+            "in work"
+        );
         lead.settle(&settled(accept(), held_code, Station::Unknown), now);
-        assert_eq!(matches!(retries.enter(unplaced, now), Entered::Decided(_)), again);
+        assert_eq!(
+            matches!(retries.enter(unplaced, now), Entered::Decided(_)),
+            again
+        );
     }
     assert!(matches!(retries.enter(unplaced, now), Entered::First(_)));
 }
@@ -259,7 +268,10 @@ fn a_full_table_joins_nothing_and_forgets_nothing() {
     let numbered = |n: usize| {
         let mut digest = [0; 32];
         digest[..8].copy_from_slice(&n.to_be_bytes());
-        AttemptKey { digest, joins: true }
+        AttemptKey {
+            digest,
+            joins: true,
+        }
     };
     let now = Instant::now();
     let leads: Vec<_> = (0..MAX_ATTEMPTS)

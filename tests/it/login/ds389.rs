@@ -2,8 +2,8 @@
 
 use super::{PEOPLE, SEED, UNITS, VPN, directory};
 use crate::support::daemon::{Daemon, client, code};
-use crate::support::slapd::{SERVICE_DN, SERVICE_PASSWORD};
 use crate::support::ds389::{ADMIN, ADMIN_PASSWORD, Ds389};
+use crate::support::slapd::{SERVICE_DN, SERVICE_PASSWORD};
 
 const POLICY: &str = "\
 dn: cn=config
@@ -70,8 +70,15 @@ fn people_states_and_groups_of_389_are_understood() {
     ] {
         // Remembered entries are at most 60 s old: another daemon would see the states at once, this one by the bind.
         let station = daemon.nas().from_station("198.51.100.9");
-        assert!(station.login(name, password).rejected(), "{name}:\n{}", daemon.log());
-        let logged = daemon.log().lines().any(|line| line.contains(name) && line.contains(reason));
+        assert!(
+            station.login(name, password).rejected(),
+            "{name}:\n{}",
+            daemon.log()
+        );
+        let logged = daemon
+            .log()
+            .lines()
+            .any(|line| line.contains(name) && line.contains(reason));
         assert!(logged, "{name} is not {reason}:\n{}", daemon.log());
     }
 }

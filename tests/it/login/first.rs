@@ -7,10 +7,19 @@ use crate::support::daemon::{client, code};
 fn appended_code_is_accepted_and_wrong_ones_are_not() {
     let (_slapd, daemon) = house();
     let nas = daemon.nas().from_station("203.0.113.7");
-    assert!(nas.login("taro", &format!("taro-password{}", code(SEED, 0))).accepted());
-    assert!(nas.login("taro", "taro-password000000").rejected());
-    assert!(nas.login("taro", &format!("wrong-password{}", code(SEED, 1))).rejected());
-    assert!(nas.login("nobody", &format!("taro-password{}", code(SEED, 1))).rejected());
+    assert!(
+        nas.login("taro", &format!("taro-password{}", code(SEED, 0)))
+            .accepted()
+    );
+    assert!(nas.login("taro", "taro-password000000").kept_out());
+    assert!(
+        nas.login("taro", &format!("wrong-password{}", code(SEED, 1)))
+            .rejected()
+    );
+    assert!(
+        nas.login("nobody", &format!("taro-password{}", code(SEED, 1)))
+            .rejected()
+    );
 }
 
 #[test]
@@ -20,12 +29,21 @@ fn code_is_asked_for_by_challenge() {
     let challenge = nas.login("taro", "taro-password");
     assert!(challenge.challenged());
     let text = challenge.text.clone().unwrap();
-    assert!(text.contains("one-time password") && text.contains("コード"), "{text}");
+    assert!(
+        text.contains("one-time password") && text.contains("コード"),
+        "{text}"
+    );
     let again = nas.respond("taro", &challenge, "000000");
     assert!(again.challenged(), "a wrong code is asked for again");
-    assert_ne!(again.state, challenge.state, "each round has a State of its own");
+    assert_ne!(
+        again.state, challenge.state,
+        "each round has a State of its own"
+    );
     assert!(nas.respond("taro", &again, &code(SEED, 0)).accepted());
-    assert!(nas.respond("taro", &again, &code(SEED, 1)).rejected(), "a State is used once");
+    assert!(
+        nas.respond("taro", &again, &code(SEED, 1)).rejected(),
+        "a State is used once"
+    );
 }
 
 #[test]
@@ -43,11 +61,23 @@ fn state_outlives_a_restart_and_is_bound_to_name_and_client() {
         daemon.radius,
         crate::support::daemon::SECRET,
     );
-    assert!(elsewhere.respond("taro", &challenge, &code(SEED, 0)).rejected(), "another client");
-    assert!(nas.respond("bob", &challenge, &code(SEED, 0)).rejected(), "another name");
+    assert!(
+        elsewhere
+            .respond("taro", &challenge, &code(SEED, 0))
+            .rejected(),
+        "another client"
+    );
+    assert!(
+        nas.respond("bob", &challenge, &code(SEED, 0)).rejected(),
+        "another name"
+    );
     daemon.kill();
     daemon.run();
-    assert!(nas.respond("taro", &challenge, &code(SEED, 0)).accepted(), "{}", daemon.log());
+    assert!(
+        nas.respond("taro", &challenge, &code(SEED, 0)).accepted(),
+        "{}",
+        daemon.log()
+    );
 }
 
 #[test]
@@ -55,7 +85,11 @@ fn sms_is_sent_by_challenge_to_those_without_an_app() {
     let (_slapd, daemon) = house();
     let nas = daemon.nas();
     assert!(nas.login("hanako", "wrong").rejected());
-    assert_eq!(spooled(&daemon, "sms"), [], "no message before the password is proven");
+    assert_eq!(
+        spooled(&daemon, "sms"),
+        [],
+        "no message before the password is proven"
+    );
     let challenge = nas.login("hanako", "hanako-password");
     assert!(challenge.challenged(), "{}", daemon.log());
     assert!(challenge.text.clone().unwrap().contains("5678"));
@@ -66,8 +100,10 @@ fn sms_is_sent_by_challenge_to_those_without_an_app() {
 
 #[test]
 fn sms_is_sent_and_typed_at_the_next_login_where_gear_cannot_ask() {
-    let (_slapd, daemon) =
-        house_with(&format!("{}\n{SPOOL}", client("vpn", "code = [\"appended\"]")));
+    let (_slapd, daemon) = house_with(&format!(
+        "{}\n{SPOOL}",
+        client("vpn", "code = [\"appended\"]")
+    ));
     let nas = daemon.nas();
     let sent = nas.login("hanako", "hanako-password");
     assert!(sent.rejected(), "{}", daemon.log());
@@ -103,10 +139,20 @@ fn recovery_code_is_taken_once() {
         .unwrap_or_else(|| panic!("no code in {shown}"));
     let nas = daemon.nas();
     let challenge = nas.login("taro", "taro-password");
-    assert!(challenge.challenged(), "without a code in the field it is asked for: {}", daemon.log());
-    assert!(nas.respond("taro", &challenge, &recovery.to_lowercase()).accepted());
+    assert!(
+        challenge.challenged(),
+        "without a code in the field it is asked for: {}",
+        daemon.log()
+    );
+    assert!(
+        nas.respond("taro", &challenge, &recovery.to_lowercase())
+            .accepted()
+    );
     let challenge = nas.login("taro", "taro-password");
-    assert!(!nas.respond("taro", &challenge, recovery).accepted(), "used");
+    assert!(
+        !nas.respond("taro", &challenge, recovery).accepted(),
+        "used"
+    );
 }
 
 #[test]
@@ -123,11 +169,18 @@ fn proxy_states_come_back_in_order() {
     let (_slapd, daemon) = house();
     let nas = daemon.nas();
     let typed = format!("taro-password{}", code(SEED, 0));
-    let query = nas.query(b"taro", typed.as_bytes()).with(33, b"first").with(33, b"second");
+    let query = nas
+        .query(b"taro", typed.as_bytes())
+        .with(33, b"first")
+        .with(33, b"second");
     let reply = nas.ask(&nas.sign(query));
     assert!(reply.accepted());
-    let states: Vec<_> =
-        reply.attributes.iter().filter(|(kind, _)| *kind == 33).map(|(_, value)| value.clone()).collect();
+    let states: Vec<_> = reply
+        .attributes
+        .iter()
+        .filter(|(kind, _)| *kind == 33)
+        .map(|(_, value)| value.clone())
+        .collect();
     assert_eq!(states, [b"first".to_vec(), b"second".to_vec()]);
     assert_eq!(reply.attributes[0].0, 80, "Message-Authenticator is first");
 }

@@ -116,19 +116,33 @@ pub fn house_with(further: &str) -> (Slapd, Daemon) {
 
 /// The messages in a spool folder, oldest first, as (to, text).
 pub fn spooled(daemon: &Daemon, folder: &str) -> Vec<(String, String)> {
-    let Ok(entries) = std::fs::read_dir(daemon.path(folder)) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(daemon.path(folder)) else {
+        return Vec::new();
+    };
     let mut messages: Vec<(std::time::SystemTime, String, String)> = entries
         .map(|entry| entry.unwrap())
-        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "json")
+        })
         .map(|entry| {
             let text = std::fs::read_to_string(entry.path()).unwrap();
             let json: serde_json::Value = serde_json::from_str(&text).unwrap();
             let part = |name: &str| json[name].as_str().unwrap().to_owned();
-            (entry.metadata().unwrap().modified().unwrap(), part("to"), part("text"))
+            (
+                entry.metadata().unwrap().modified().unwrap(),
+                part("to"),
+                part("text"),
+            )
         })
         .collect();
     messages.sort();
-    messages.into_iter().map(|(_, to, text)| (to, text)).collect()
+    messages
+        .into_iter()
+        .map(|(_, to, text)| (to, text))
+        .collect()
 }
 
 /// The first run of six digits in a text.

@@ -40,20 +40,48 @@ fn campus_needs_the_password_alone_and_the_world_a_code() {
     let login = |station: &str, name: &str, password: &str| {
         daemon.nas().from_station(station).login(name, password)
     };
-    assert!(login("203.0.113.5", "taro", "taro-password").accepted(), "{}", daemon.log());
-    assert!(login("203.0.113.5[4500]", "taro", "taro-password").accepted(), "strongSwan's form");
+    assert!(
+        login("203.0.113.5", "taro", "taro-password").accepted(),
+        "{}",
+        daemon.log()
+    );
+    assert!(
+        login("203.0.113.5[4500]", "taro", "taro-password").accepted(),
+        "strongSwan's form"
+    );
     assert!(login("2001:db8:10::7", "taro", "taro-password").accepted());
-    assert!(login("198.51.100.1", "taro", "taro-password").challenged(), "outside");
-    assert!(login("00-1B-63-84-45-E6", "taro", "taro-password").challenged(), "a MAC is outside");
-    assert!(login("somewhere", "taro", "taro-password").challenged(), "unknown is outside");
-    assert!(login("203.0.113.200", "taro", "taro-password").challenged(), "the VPN's own pool");
-    assert!(login("203.0.113.5", "bob", "bob-password").challenged(), "always asked");
+    assert!(
+        login("198.51.100.1", "taro", "taro-password").challenged(),
+        "outside"
+    );
+    assert!(
+        login("00-1B-63-84-45-E6", "taro", "taro-password").challenged(),
+        "a MAC is outside"
+    );
+    assert!(
+        login("somewhere", "taro", "taro-password").challenged(),
+        "unknown is outside"
+    );
+    assert!(
+        login("203.0.113.200", "taro", "taro-password").challenged(),
+        "the VPN's own pool"
+    );
+    assert!(
+        login("203.0.113.5", "bob", "bob-password").challenged(),
+        "always asked"
+    );
 }
 
 #[test]
 fn without_rules_a_factor_is_asked() {
     let (_slapd, daemon) = house_with(&client("vpn", super::VPN));
-    assert!(daemon.nas().from_station("127.0.0.1").login("taro", "taro-password").challenged());
+    assert!(
+        daemon
+            .nas()
+            .from_station("127.0.0.1")
+            .login("taro", "taro-password")
+            .challenged()
+    );
 }
 
 #[test]
@@ -63,16 +91,29 @@ fn reply_attributes_follow_the_group_whichever_factor_was_used() {
         .nas()
         .from_station("198.51.100.1")
         .login("taro", &format!("taro-password{}", code(SEED, 0)));
-    let by_zone = daemon.nas().from_station("203.0.113.5").login("taro", "taro-password");
+    let by_zone = daemon
+        .nas()
+        .from_station("203.0.113.5")
+        .login("taro", "taro-password");
     for reply in [&by_code, &by_zone] {
         assert!(reply.accepted(), "{}", daemon.log());
         assert_eq!(reply.attribute(25), Some(&b"staff"[..]));
         assert_eq!(reply.attribute(11), Some(&b"staff-acl"[..]));
-        assert_eq!(reply.attribute(64), Some(&[0, 0, 0, 13][..]), "Tunnel-Type VLAN");
-        assert_eq!(reply.attribute(65), Some(&[0, 0, 0, 6][..]), "Tunnel-Medium-Type 802");
+        assert_eq!(
+            reply.attribute(64),
+            Some(&[0, 0, 0, 13][..]),
+            "Tunnel-Type VLAN"
+        );
+        assert_eq!(
+            reply.attribute(65),
+            Some(&[0, 0, 0, 6][..]),
+            "Tunnel-Medium-Type 802"
+        );
         assert!(reply.attribute(81).unwrap().ends_with(b"120"));
     }
-    let other = daemon.nas().login("bob", &format!("bob-password{}", code(SEED, 0)));
+    let other = daemon
+        .nas()
+        .login("bob", &format!("bob-password{}", code(SEED, 0)));
     assert!(other.accepted());
     assert_eq!(other.attribute(25), None);
 }
@@ -81,7 +122,16 @@ fn reply_attributes_follow_the_group_whichever_factor_was_used() {
 fn explain_says_what_would_happen() {
     let (_slapd, daemon) = house_with(&rules());
     let explain = |user: &str, station: &str| {
-        daemon.cli_ok(&["explain", "--user", user, "--client", "vpn", "--station", station, "--json"])
+        daemon.cli_ok(&[
+            "explain",
+            "--user",
+            user,
+            "--client",
+            "vpn",
+            "--station",
+            station,
+            "--json",
+        ])
     };
     assert!(explain("taro", "203.0.113.5").contains("password"));
     assert!(explain("taro", "198.51.100.1").contains("ask"));
@@ -91,13 +141,22 @@ fn explain_says_what_would_happen() {
 #[test]
 fn reload_takes_new_rules_and_keeps_the_old_on_any_fault() {
     let (slapd, daemon) = house_with(&rules());
-    let login = || daemon.nas().from_station("203.0.113.5").login("taro", "taro-password");
+    let login = || {
+        daemon
+            .nas()
+            .from_station("203.0.113.5")
+            .login("taro", "taro-password")
+    };
     assert!(login().accepted());
     let directory = super::directory(&[&slapd.url()]);
     daemon.configure(&directory, "[client.vpn]\nadress = [\"127.0.0.1\"]\n");
     daemon.hang_up();
     daemon.wait_log("not reloaded");
-    assert!(daemon.log().contains("address"), "the fault has its mend:\n{}", daemon.log());
+    assert!(
+        daemon.log().contains("address"),
+        "the fault has its mend:\n{}",
+        daemon.log()
+    );
     assert!(login().accepted(), "the old configuration holds");
     daemon.configure(&directory, &client("vpn", super::VPN));
     daemon.hang_up();

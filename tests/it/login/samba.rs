@@ -39,14 +39,23 @@ fn active_directory_knows_people_states_and_nested_groups() {
     samba.tool(&["group", "addmembers", "inner", "taro"]);
     samba.tool(&["user", "disable", "disabled"]);
     samba.tool(&["user", "setexpiry", "over", "--days=-1"]);
-    samba.tool(&["domain", "passwordsettings", "set", "--account-lockout-threshold=3"]);
+    samba.tool(&[
+        "domain",
+        "passwordsettings",
+        "set",
+        "--account-lockout-threshold=3",
+    ]);
     let daemon = house(&samba);
     daemon.enrol("taro", SEED);
     let nas = daemon.nas();
 
     let accept = nas.login("EXAMPLE\\taro", &format!("{password}{}", code(SEED, 0)));
     assert!(accept.accepted(), "{}", daemon.log());
-    assert_eq!(accept.attribute(25), Some(&b"staff"[..]), "nested groups count");
+    assert_eq!(
+        accept.attribute(25),
+        Some(&b"staff"[..]),
+        "nested groups count"
+    );
     assert!(nas.login("taro@ad.example.ac.jp", "wrong000000").rejected());
     for number in 0..4 {
         let nas = daemon.nas().from_station(&format!("203.0.113.{number}"));
@@ -62,7 +71,14 @@ fn active_directory_knows_people_states_and_nested_groups() {
         let station = daemon.nas().from_station("198.51.100.9");
         assert!(station.login(name, password).rejected(), "{name}");
         let told = daemon.cli_ok(&["why", name, "--json"]);
-        let logged = daemon.log().lines().any(|line| line.contains(name) && line.contains(reason));
-        assert!(logged || told.contains(reason), "{name} is not {reason}:\n{told}\n{}", daemon.log());
+        let logged = daemon
+            .log()
+            .lines()
+            .any(|line| line.contains(name) && line.contains(reason));
+        assert!(
+            logged || told.contains(reason),
+            "{name} is not {reason}:\n{told}\n{}",
+            daemon.log()
+        );
     }
 }

@@ -57,10 +57,14 @@ impl Daemon {
             "{}\n[radius]\nlisten = [\"{}\"]\naccounting = [\"{}\"]\nreject-floor = \"500ms\"\n\n[log]\nto = \"stderr\"\n\n\
              [store]\nfolder = \"{folder}/state\"\nkey-file = \"{folder}/master.key\"\n\n[control]\nsocket = \
              \"{folder}/control.sock\"\n\n{}",
-            directory, self.radius, self.accounting,
+            directory,
+            self.radius,
+            self.accounting,
             further.replace("{folder}", &folder.to_string())
         );
-        fs::create_dir_all(self.path("state")).unwrap();
+        for name in ["state", "sms", "voice"] {
+            fs::create_dir_all(self.path(name)).unwrap();
+        }
         fs::write(self.path("sekisho.toml"), text).unwrap();
         fs::set_permissions(self.path("sekisho.toml"), fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -81,8 +85,14 @@ impl Daemon {
         let notify = self.path("notify.sock");
         let _absent = fs::remove_file(&notify);
         let socket = UnixDatagram::bind(&notify).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))
+            .unwrap();
         let mut words = self.wrapper.clone();
         words.push(env!("CARGO_BIN_EXE_sekisho").to_owned());
         let mut child = Command::new(&words[0])
@@ -107,7 +117,11 @@ impl Daemon {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("the daemon ended ({status}):\n{}", self.log());
             }
-            assert!(begun.elapsed() < START, "the daemon is not ready:\n{}", self.log());
+            assert!(
+                begun.elapsed() < START,
+                "the daemon is not ready:\n{}",
+                self.log()
+            );
         }
         self.child = Some(child);
     }
@@ -123,7 +137,10 @@ impl Daemon {
 
     /// Waits until the log satisfies.
     pub fn wait_log(&self, what: &str) {
-        wait(|| self.log().contains(what), || format!("no {what:?} in the log:\n{}", self.log()));
+        wait(
+            || self.log().contains(what),
+            || format!("no {what:?} in the log:\n{}", self.log()),
+        );
     }
 
     /// The process id.
@@ -196,7 +213,14 @@ impl Daemon {
         fs::write(&file, seed).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         let file = file.display().to_string();
-        self.cli_ok(&["user", "enrol-totp", user, "--secret-file", &file, "--unproven"]);
+        self.cli_ok(&[
+            "user",
+            "enrol-totp",
+            user,
+            "--secret-file",
+            &file,
+            "--unproven",
+        ]);
     }
 
     /// A NAS of the usual client.
@@ -219,12 +243,19 @@ pub fn client(name: &str, keys: &str) -> String {
 /// The processes that a process started: the daemon, when a tracer runs it.
 fn children(pid: u32) -> Vec<u32> {
     let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    listed.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    listed
+        .split_whitespace()
+        .map(|pid| pid.parse().unwrap())
+        .collect()
 }
 
 /// Sends a signal to a process that a test started.
 pub fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().unwrap();
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -243,8 +274,15 @@ pub fn wait(mut holds: impl FnMut() -> bool, otherwise: impl FnOnce() -> String)
 /// The code of a base32 seed so many steps from now, by oathtool.
 pub fn code(seed: &str, steps: i64) -> String {
     let when = format!("now {} seconds", steps * 30);
-    let output = Command::new("oathtool").args(["--totp", "--base32", "--now", &when, seed]).output().unwrap();
-    assert!(output.status.success(), "oathtool: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("oathtool")
+        .args(["--totp", "--base32", "--now", &when, seed])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "oathtool: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -254,5 +292,8 @@ pub fn mode(path: &Path) -> u32 {
 }
 
 fn free_port() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    UdpSocket::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }

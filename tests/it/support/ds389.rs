@@ -22,7 +22,11 @@ pub struct Ds389 {
 impl Ds389 {
     /// Makes an instance with the suffix `dc=example,dc=ac,dc=jp`, starts it and adds the entries.
     pub fn start(ldif: &str) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let name = format!("sekisho{port}");
         let setup = tempfile::NamedTempFile::new().unwrap();
         fs::write(
@@ -35,9 +39,17 @@ impl Ds389 {
         )
         .unwrap();
         // Without systemd the tool makes the instance and then fails to start it, which is done here.
-        let made = Command::new("dscreate").arg("from-file").arg(setup.path()).output().unwrap();
+        let made = Command::new("dscreate")
+            .arg("from-file")
+            .arg(setup.path())
+            .output()
+            .unwrap();
         let settings = format!("/etc/dirsrv/slapd-{name}");
-        assert!(fs::metadata(&settings).is_ok(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            fs::metadata(&settings).is_ok(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         set_password(&format!("{settings}/dse.ldif"));
         let child = Command::new("ns-slapd")
             .args(["-D", &settings, "-d", "0"])
@@ -61,20 +73,47 @@ impl Ds389 {
     /// Adds or changes entries as the administrator.
     pub fn modify(&self, ldif: &str) {
         let mut child = Command::new("ldapmodify")
-            .args(["-a", "-x", "-H", &self.url(), "-D", ADMIN, "-w", ADMIN_PASSWORD])
+            .args([
+                "-a",
+                "-x",
+                "-H",
+                &self.url(),
+                "-D",
+                ADMIN,
+                "-w",
+                ADMIN_PASSWORD,
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(ldif.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(ldif.as_bytes())
+            .unwrap();
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     fn answers(&self) -> bool {
         Command::new("ldapsearch")
-            .args(["-x", "-H", &self.url(), "-s", "base", "-b", "", "vendorVersion"])
+            .args([
+                "-x",
+                "-H",
+                &self.url(),
+                "-s",
+                "base",
+                "-b",
+                "",
+                "vendorVersion",
+            ])
             .output()
             .unwrap()
             .status
@@ -86,7 +125,13 @@ impl Drop for Ds389 {
     fn drop(&mut self) {
         let _killed = self.child.kill();
         let _reaped = self.child.wait();
-        for place in ["/etc/dirsrv", "/var/lib/dirsrv", "/var/log/dirsrv", "/run/dirsrv", "/run/lock/dirsrv"] {
+        for place in [
+            "/etc/dirsrv",
+            "/var/lib/dirsrv",
+            "/var/log/dirsrv",
+            "/run/dirsrv",
+            "/run/lock/dirsrv",
+        ] {
             let _absent = fs::remove_dir_all(format!("{place}/slapd-{}", self.name));
         }
     }

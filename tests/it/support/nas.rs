@@ -40,6 +40,11 @@ impl Reply {
         self.code == Code::AccessAccept as u8
     }
 
+    /// Not let in: refused, or asked for another code.
+    pub fn kept_out(&self) -> bool {
+        self.rejected() || self.challenged()
+    }
+
     pub fn rejected(&self) -> bool {
         self.code == Code::AccessReject as u8
     }
@@ -49,18 +54,29 @@ impl Reply {
     }
 
     pub fn attribute(&self, kind: u8) -> Option<&[u8]> {
-        self.attributes.iter().find(|(k, _)| *k == kind).map(|(_, value)| value.as_slice())
+        self.attributes
+            .iter()
+            .find(|(k, _)| *k == kind)
+            .map(|(_, value)| value.as_slice())
     }
 }
 
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
-        let attributes: Vec<(u8, Vec<u8>)> =
-            answer.all().map(|(kind, value)| (kind, value.to_vec())).collect();
-        let first = |wanted| attributes.iter().find(|(kind, _)| *kind == wanted).map(|(_, v)| v.clone());
+        let attributes: Vec<(u8, Vec<u8>)> = answer
+            .all()
+            .map(|(kind, value)| (kind, value.to_vec()))
+            .collect();
+        let first = |wanted| {
+            attributes
+                .iter()
+                .find(|(kind, _)| *kind == wanted)
+                .map(|(_, v)| v.clone())
+        };
         Self {
             code: answer.code() as u8,
-            text: first(REPLY_MESSAGE).map(|octets| String::from_utf8(octets).expect("texts are UTF-8")),
+            text: first(REPLY_MESSAGE)
+                .map(|octets| String::from_utf8(octets).expect("texts are UTF-8")),
             state: first(STATE),
             attributes,
         }
@@ -76,7 +92,13 @@ impl Nas {
     /// A NAS at another loopback address.
     pub fn at(address: IpAddr, server: SocketAddr, secret: &str) -> Self {
         let socket = UdpSocket::bind((address, 0)).unwrap();
-        Self { socket, server, secret: Secret::from(secret), station: None, next: 0.into() }
+        Self {
+            socket,
+            server,
+            secret: Secret::from(secret),
+            station: None,
+            next: 0.into(),
+        }
     }
 
     /// The same, telling this Calling-Station-Id.
@@ -114,7 +136,10 @@ impl Nas {
         let mut octets = [0; 4096];
         self.socket.set_read_timeout(Some(patience)).unwrap();
         let (count, from) = self.socket.recv_from(&mut octets).ok()?;
-        assert_eq!(from, self.server, "the answer must come from the address that was asked");
+        assert_eq!(
+            from, self.server,
+            "the answer must come from the address that was asked"
+        );
         Some(octets[..count].to_vec())
     }
 
@@ -127,7 +152,10 @@ impl Nas {
     /// Waits for the answer to what was sent.
     pub fn answer(&self, asked: &Asked) -> Reply {
         let octets = self.receive(PATIENCE).expect("an answer");
-        asked.answer(&octets, &self.secret).expect("a believable answer").into()
+        asked
+            .answer(&octets, &self.secret)
+            .expect("a believable answer")
+            .into()
     }
 
     /// Makes sure that nothing comes.
@@ -143,7 +171,9 @@ impl Nas {
     /// The answer to a challenge.
     pub fn respond(&self, name: &str, challenge: &Reply, response: &str) -> Reply {
         let state = challenge.state.as_deref().expect("a challenge has a State");
-        let query = self.query(name.as_bytes(), response.as_bytes()).with(STATE, state);
+        let query = self
+            .query(name.as_bytes(), response.as_bytes())
+            .with(STATE, state);
         self.ask(&self.sign(query))
     }
 

@@ -31,18 +31,41 @@ impl Samba {
         let place = folder.path().display().to_string();
         let address = format!("127.0.11.{number}");
         let provisioned = Command::new("samba-tool")
-            .args(["domain", "provision", "--realm=AD.EXAMPLE.AC.JP", "--domain=EXAMPLE", "--server-role=dc"])
-            .args(["--dns-backend=NONE", &format!("--adminpass={ADMIN_PASSWORD}")])
-            .args([&format!("--targetdir={place}"), "--host-name=dc", "--host-ip=127.0.0.1"])
+            .args([
+                "domain",
+                "provision",
+                "--realm=AD.EXAMPLE.AC.JP",
+                "--domain=EXAMPLE",
+                "--server-role=dc",
+            ])
+            .args([
+                "--dns-backend=NONE",
+                &format!("--adminpass={ADMIN_PASSWORD}"),
+            ])
+            .args([
+                &format!("--targetdir={place}"),
+                "--host-name=dc",
+                "--host-ip=127.0.0.1",
+            ])
             .output()
             .unwrap();
-        assert!(provisioned.status.success(), "{}", String::from_utf8_lossy(&provisioned.stderr));
+        assert!(
+            provisioned.status.success(),
+            "{}",
+            String::from_utf8_lossy(&provisioned.stderr)
+        );
         let key = rcgen::KeyPair::generate().unwrap();
-        let certificate =
-            rcgen::CertificateParams::new(vec![address.clone()]).unwrap().self_signed(&key).unwrap();
+        let certificate = rcgen::CertificateParams::new(vec![address.clone()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
         fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
         fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
-        fs::set_permissions(folder.path().join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(
+            folder.path().join("key.pem"),
+            fs::Permissions::from_mode(0o600),
+        )
+        .unwrap();
         let conf = folder.path().join("etc/smb.conf");
         let text = fs::read_to_string(&conf).unwrap();
         let global = format!(
@@ -59,7 +82,11 @@ impl Samba {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let samba = Self { folder, child, address };
+        let samba = Self {
+            folder,
+            child,
+            address,
+        };
         wait(
             || TcpStream::connect((samba.address.as_str(), 636)).is_ok(),
             || "samba does not answer".to_owned(),
@@ -102,7 +129,9 @@ impl Samba {
 impl Drop for Samba {
     fn drop(&mut self) {
         // The master ends its children when it is asked to end.
-        let _asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _asked = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
         let _reaped = self.child.wait();
     }
 }
