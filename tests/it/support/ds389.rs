@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use super::daemon::wait;
+use super::ports;
 
 /// The administrator.
 pub const ADMIN: &str = "cn=Directory Manager";
@@ -22,11 +22,7 @@ pub struct Ds389 {
 impl Ds389 {
     /// Makes an instance with the suffix `dc=example,dc=ac,dc=jp`, starts it and adds the entries.
     pub fn start(ldif: &str) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = ports::free();
         let name = format!("sekisho{port}");
         let setup = tempfile::NamedTempFile::new().unwrap();
         fs::write(
@@ -50,7 +46,7 @@ impl Ds389 {
             "{}",
             String::from_utf8_lossy(&made.stderr)
         );
-        set_password(&format!("{settings}/dse.ldif"));
+        finish(&format!("{settings}/dse.ldif"));
         let child = Command::new("ns-slapd")
             .args(["-D", &settings, "-d", "0"])
             .stdin(Stdio::null())
@@ -100,6 +96,19 @@ impl Ds389 {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+
+    /// Tries a wrong password until the account is locked.
+    pub fn lock(&self, dn: &str) {
+        for number in 0..4 {
+            let output = Command::new("ldapwhoami")
+                .args(["-x", "-H", &self.url(), "-D", dn])
+                .args(["-w", &format!("wrong-{number}")])
+                .output()
+                .expect("package ldap-utils is installed");
+            let refused = [Some(49), Some(19)].contains(&output.status.code());
+            assert!(refused, "{}", String::from_utf8_lossy(&output.stderr));
+        }
     }
 
     fn answers(&self) -> bool {
@@ -158,18 +167,27 @@ dc: example
 
 ";
 
-/// The tool cuts its work short before the administrator's password is usable: sets it in the clear.
-fn set_password(dse: &str) {
+/// The tool cuts its work short before the administrator's password is usable: sets it in the
+/// clear. Names and passwords may be Japanese.
+fn finish(dse: &str) {
     let text = fs::read_to_string(dse).unwrap().replace("\n ", "");
-    let lines: Vec<String> = text
+    let entries: Vec<String> = text.split("\n\n").map(finished).collect();
+    fs::write(dse, entries.join("\n")).unwrap();
+}
+
+fn finished(entry: &str) -> String {
+    let only_ascii = entry.contains("dn: cn=7-bit check,cn=plugins,cn=config\n");
+    let is = |name: &str, wanted: &str| name.eq_ignore_ascii_case(wanted);
+    entry
         .lines()
-        .map(|line| {
-            if line.starts_with("nsslapd-rootpw:") {
-                format!("nsslapd-rootpw: {{CLEAR}}{ADMIN_PASSWORD}")
-            } else {
-                line.to_owned()
+        .map(|line| match line.split_once(": ") {
+            Some((name, _)) if is(name, "nsslapd-rootpw") => {
+                format!("nsslapd-rootpw: {{CLEAR}}{ADMIN_PASSWORD}\n")
             }
+            Some((name, _)) if only_ascii && is(name, "nsslapd-pluginEnabled") => {
+                "nsslapd-pluginEnabled: off\n".to_owned()
+            }
+            _ => format!("{line}\n"),
         })
-        .collect();
-    fs::write(dse, lines.join("\n") + "\n").unwrap();
+        .collect()
 }
