@@ -12,23 +12,27 @@ pub const ADMIN: &str = "cn=Directory Manager";
 /// The administrator's password.
 pub const ADMIN_PASSWORD: &str = "Directory-Passw0rd";
 
-/// An instance. Its folders are the system's own, named after the instance, and removed with it.
+/// A running instance.
 pub struct Ds389 {
-    name: String,
     port: u16,
     child: Child,
+    _traces: Traces,
 }
+
+/// What an instance leaves: its folders are the system's own, named after it.
+struct Traces(String);
 
 impl Ds389 {
     /// Makes an instance with the suffix `dc=example,dc=ac,dc=jp`, starts it and adds the entries.
     pub fn start(ldif: &str) -> Self {
         let port = ports::free();
         let name = format!("sekisho{port}");
+        let traces = Traces(name.clone());
         let setup = tempfile::NamedTempFile::new().unwrap();
         fs::write(
             setup.path(),
             format!(
-                "[general]\nconfig_version = 2\nstart = False\nstrict_host_checking = False\n\
+                "[general]\nconfig_version = 2\nstart = False\nsystemd = False\nstrict_host_checking = False\n\
                  full_machine_name = localhost.localdomain\n[slapd]\ninstance_name = {name}\nport = {port}\n\
                  secure_port = 0\nroot_password = {ADMIN_PASSWORD}\nself_sign_cert = False\nuser = root\ngroup = root\n"
             ),
@@ -54,7 +58,11 @@ impl Ds389 {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Self { name, port, child };
+        let server = Self {
+            port,
+            child,
+            _traces: traces,
+        };
         wait(|| server.answers(), || "389 does not answer".to_owned());
         server.modify(SUFFIX);
         server.modify(ldif);
@@ -134,6 +142,12 @@ impl Drop for Ds389 {
     fn drop(&mut self) {
         let _killed = self.child.kill();
         let _reaped = self.child.wait();
+    }
+}
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        let name = &self.0;
         for place in [
             "/etc/dirsrv",
             "/var/lib/dirsrv",
@@ -141,7 +155,14 @@ impl Drop for Ds389 {
             "/run/dirsrv",
             "/run/lock/dirsrv",
         ] {
-            let _absent = fs::remove_dir_all(format!("{place}/slapd-{}", self.name));
+            let _absent = fs::remove_dir_all(format!("{place}/slapd-{name}"));
+        }
+        for file in [
+            format!("/run/dirsrv/slapd-{name}.stats"),
+            format!("/dev/shm/sem.slapd-{name}.stats"),
+            format!("/run/slapd-{name}.socket"),
+        ] {
+            let _absent = fs::remove_file(file);
         }
     }
 }
