@@ -11,6 +11,21 @@
 //!
 //! The CPU is the server process's own (user + system). Everything shares the machine's cores.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a measurement that goes wrong ends there"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an index into what was measured"
+)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "tells a person")]
+#![expect(clippy::disallowed_methods, reason = "measures the machine's own time")]
+#![expect(unreachable_pub, reason = "nothing leaves a binary")]
+
 mod load;
 mod peers;
 mod people;
@@ -31,6 +46,9 @@ struct Round {
     again: Pass,
     half: Pass,
 }
+
+/// One number of a round.
+type Figure = fn(&Round) -> f64;
 
 fn main() {
     let count = env_or("SEKISHO_BENCH_PEOPLE", 100_000);
@@ -94,7 +112,7 @@ fn one_round(
 
 fn report(us: &[Round], them: &[Round]) {
     println!("| | sekisho | FreeRADIUS | ratio |\n|---|---|---|---|");
-    let rows: [(&str, fn(&Round) -> f64); 8] = [
+    let rows: [(&str, Figure); 8] = [
         ("saturated, CPU s per 1,000 logins", |r| {
             r.saturated.cpu_per_thousand()
         }),
@@ -134,7 +152,7 @@ fn report(us: &[Round], them: &[Round]) {
     );
 }
 
-fn median(rounds: &[Round], figure: fn(&Round) -> f64) -> f64 {
+fn median(rounds: &[Round], figure: Figure) -> f64 {
     middle(rounds.iter().map(figure).collect())
 }
 
