@@ -9,6 +9,7 @@ mod once;
 mod outage;
 mod rules;
 mod samba;
+mod trail;
 
 use crate::support::daemon::{Daemon, client};
 use crate::support::slapd::{SERVICE_DN, SERVICE_PASSWORD, Slapd};
