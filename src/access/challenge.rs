@@ -90,5 +90,8 @@ async fn switch(
             .refuse_proven(proven, Reason::NumberRefused, &Text::NumberRefused)
             .await;
     }
-    sending::send(exchange, proven, &entry, kind, true).await
+    let store = &exchange.room.store;
+    let standing = store.standing(&entry.id, &exchange.decision.station)?;
+    let open = standing.sent_code_open;
+    sending::send(exchange, proven, &entry, kind, open).await
 }

@@ -61,9 +61,10 @@ impl Words for En {
                 Explained::new("The password was right, and a code was asked for.", "")
             }
             Reason::CodeSent => Explained::new("The password was right, and a code was sent.", ""),
-            Reason::CodeAskedAgain => {
-                Explained::new("The code was wrong or had been used before, and another try was given.", "")
-            }
+            Reason::CodeAskedAgain => Explained::new(
+                "The code was wrong or had been used before, and another try was given.",
+                "",
+            ),
             Reason::BadName => Explained::new(
                 "What was typed as user name is nobody's name.",
                 "Check the user name for odd characters.",

@@ -1,5 +1,6 @@
 //! Logins through the real listener, with a real directory, the real binary and real packets.
 
+mod attack;
 mod crash;
 mod ds389;
 mod first;
