@@ -1,6 +1,7 @@
 //! `serve` and `demo`: the daemon in the foreground, until a signal ends it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,7 +30,11 @@ pub(super) fn serve(file: &Path, page: &mut Page<'_>) -> Ended {
     ended
 }
 
-pub(super) fn demo(options: demo::Options, page: &mut Page<'_>) -> Ended {
+pub(super) fn demo(radius: Option<SocketAddr>, page: &mut Page<'_>) -> Ended {
+    let options = demo::Options {
+        radius,
+        terminal: page.is_terminal(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
