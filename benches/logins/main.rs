@@ -65,7 +65,9 @@ fn main() {
     let (mut us, mut them) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let range = round * per_round..(round + 1) * per_round;
-        let theirs = theirs.as_ref().map(|theirs| (theirs as &dyn Server, &mut them));
+        let theirs = theirs
+            .as_ref()
+            .map(|theirs| (theirs as &dyn Server, &mut them));
         for (server, rounds) in [(&ours as &dyn Server, &mut us)].into_iter().chain(theirs) {
             let result = one_round(server, &people, range.clone(), window);
             eprintln!(

@@ -1,6 +1,7 @@
 //! `serve` and `demo`: the daemon in the foreground, until a signal ends it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,7 +37,11 @@ fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-pub(super) fn demo(options: demo::Options, page: &mut Page<'_>) -> Ended {
+pub(super) fn demo(radius: Option<SocketAddr>, page: &mut Page<'_>) -> Ended {
+    let options = demo::Options {
+        radius,
+        terminal: page.is_terminal(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
