@@ -155,9 +155,11 @@ async fn damaged_pages_are_not_read_over() {
     drop(store);
     let database = folder.path().join("sekisho.db");
     let whole = fs::read(&database).unwrap();
+    // The file's header tells how large its pages are.
+    let octets = usize::from(u16::from_be_bytes([whole[16], whole[17]]));
     // Every page but the first, in which the schema begins: any of them may be read first.
     let mut damaged = whole.clone();
-    damaged[4096..].fill(0xa5);
+    damaged[octets..].fill(0xa5);
     fs::write(&database, &damaged).unwrap();
     match Store::open(&settings, &master, clock.clone()) {
         Err(Error::Corrupt(_)) => {}
@@ -172,7 +174,7 @@ async fn damaged_pages_are_not_read_over() {
     fs::write(&database, &whole).unwrap();
     let page = root_page(&database, "factor");
     let mut damaged = whole.clone();
-    damaged[(page - 1) * 4096..page * 4096].fill(0xa5);
+    damaged[(page - 1) * octets..page * octets].fill(0xa5);
     fs::write(&database, &damaged).unwrap();
     let store = Store::open(&settings, &master, clock.clone()).unwrap();
     let code = totp.code_at(clock.now());
