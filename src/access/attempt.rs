@@ -15,7 +15,7 @@ use super::sending;
 use super::split::{Extra, Forms, split};
 use super::texts::{self, Text};
 use super::throttle::{self, Budget, Place};
-use super::{Answer, Attempt, Room, Then, Verdict, challenge};
+use super::{Answer, Attempt, Room, Setup, Then, Verdict, challenge};
 use crate::account::{AccountId, BadName, Decision, Durations, Outcome, Reason, TypedName, Who};
 use crate::directory::{self, Bind, Entry, Found, State};
 use crate::secret::{Secret, random_array};
@@ -42,11 +42,12 @@ pub(super) async fn decide(room: &Room, attempt: &Attempt) -> Answer {
         },
     };
     exchange.decision.note = undecided.note;
+    let decision = Arc::new(exchange.decided(Outcome::Undecided, undecided.reason));
+    // Without waiting: it may be the store that could not be written.
+    room.count_failure(&decision);
     Answer {
         verdict: Verdict::Undecided,
-        decision: exchange
-            .decided(Outcome::Undecided, undecided.reason)
-            .into(),
+        decision,
     }
 }
 
@@ -82,13 +83,9 @@ impl<'a> Exchange<'a> {
                 Reason::BadName
             }
         };
-        let who = TypedName::parse(&self.attempt.name)
-            .and_then(|name| name.resolve(&self.setup.settings.realms))
-            .map_err(reason);
-        self.decision.name = who
-            .as_ref()
-            .map_or_else(|_| shown(&self.attempt.name), |who| who.key.as_str().into());
-        who
+        let (who, name) = who(self.setup, &self.attempt.name);
+        self.decision.name = name;
+        who.map_err(reason)
     }
 
     async fn first_packet(&mut self, who: &Who) -> Result<Settled, Undecided> {
@@ -271,6 +268,15 @@ fn refusal_text(reason: Reason, wait: Duration) -> Text<'static> {
         Reason::NoFactor => Text::NoFactor,
         _ => Text::Failed,
     }
+}
+
+/// Who is meant by what was typed, and what it is called in records.
+pub(super) fn who(setup: &Setup, typed: &[u8]) -> (Result<Who, BadName>, Arc<str>) {
+    let who = TypedName::parse(typed).and_then(|name| name.resolve(&setup.settings.realms));
+    let name = who
+        .as_ref()
+        .map_or_else(|_| shown(typed), |who| who.key.as_str().into());
+    (who, name)
 }
 
 /// As much of octets that are no name as may be shown.

@@ -9,7 +9,7 @@ use super::split::Way;
 use super::texts::{self, Text};
 use crate::account::{FactorKind, Outcome, Reason, Who};
 use crate::directory::{Found, State};
-use crate::store::{Challenge, Failure};
+use crate::store::Challenge;
 
 /// Decides what answers a challenge.
 pub(super) async fn answer(
@@ -45,10 +45,7 @@ pub(super) async fn answer(
 fn unknown(exchange: &Exchange<'_>) -> Settled {
     let client = exchange.client();
     let decision = std::sync::Arc::new(exchange.decided(Outcome::Reject, Reason::UnknownChallenge));
-    exchange.room.store.count_failure(Failure {
-        account: None,
-        decision: decision.clone(),
-    });
+    exchange.room.count_failure(&decision);
     let text = texts::reply(&Text::TimedOut, client.language, client);
     exchange.settled(super::Verdict::Reject { text }, decision)
 }
@@ -93,5 +90,8 @@ async fn switch(
             .refuse_proven(proven, Reason::NumberRefused, &Text::NumberRefused)
             .await;
     }
-    sending::send(exchange, proven, &entry, kind, true).await
+    let store = &exchange.room.store;
+    let standing = store.standing(&entry.id, &exchange.decision.station)?;
+    let open = standing.sent_code_open;
+    sending::send(exchange, proven, &entry, kind, open).await
 }

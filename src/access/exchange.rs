@@ -138,10 +138,7 @@ impl<'a> Exchange<'a> {
     /// that there is one.
     pub(super) fn refuse_unproven(&self, reason: Reason) -> Settled {
         let decision = Arc::new(self.decided(Outcome::Reject, reason));
-        self.room.store.count_failure(Failure {
-            account: decision.account.clone(),
-            decision: decision.clone(),
-        });
+        self.room.count_failure(&decision);
         self.settled(self.common_reject(), decision)
     }
 

@@ -28,7 +28,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::directory::{Directory, Entry};
 use crate::secret::{Key, Secret, random_array};
 pub use crate::store::AccountingRecord as SessionRecord;
-use crate::store::{Error, Recorded, Store};
+use crate::store::{Error, Failure, Recorded, Store};
 use retries::Retries;
 use sending::SentLately;
 use throttle::Throttle;
@@ -136,6 +136,16 @@ struct Room {
     sent: SentLately,
 }
 
+impl Room {
+    /// Counts what was not let in before its password was proven.
+    fn count_failure(&self, decision: &Arc<Decision>) {
+        self.store.count_failure(Failure {
+            account: decision.account.clone(),
+            decision: decision.clone(),
+        });
+    }
+}
+
 /// What a reload changes.
 #[derive(Clone)]
 pub struct Setup {
@@ -187,6 +197,17 @@ impl Access {
     /// Decides one attempt. Never fails: what cannot be decided is [`Verdict::Undecided`].
     pub async fn decide(&self, attempt: Attempt) -> Answer {
         attempt::decide(&self.room, &attempt).await
+    }
+
+    /// Counts a request that `server` refused by itself, so that the audit trail has it. Gives the record under the name of the
+    /// account, if what was typed is one.
+    #[must_use]
+    pub fn count_refusal(&self, typed: &[u8], mut decision: Decision) -> Arc<Decision> {
+        let setup = self.room.setup.load();
+        (_, decision.name) = attempt::who(&setup, typed);
+        let decision = Arc::new(decision);
+        self.room.count_failure(&decision);
+        decision
     }
 
     /// Keeps what a NAS accounts for; returns when it is on the disk. `false` when it is already kept.

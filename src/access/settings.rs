@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::account::{ClientName, FactorKind, Language, Realms};
 use crate::clock::Timestamp;
@@ -144,7 +145,7 @@ pub enum Texts {
 }
 
 /// A text in both languages.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Label {
     /// Japanese.
     pub ja: String,
@@ -173,6 +174,17 @@ pub struct ClientPolicy {
     pub pool: Vec<IpNet>,
     /// Several people share one station address here (a terminal server, a NAT).
     pub shared_stations: bool,
+}
+
+impl Label {
+    /// The text in a language.
+    #[must_use]
+    pub fn text(&self, language: Language) -> &str {
+        match language {
+            Language::Ja => &self.ja,
+            Language::En | Language::Both => &self.en,
+        }
+    }
 }
 
 impl ClientPolicy {

@@ -66,6 +66,15 @@ macro_rules! reasons {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)+ }
             }
+
+            /// Whether it is a reason for which nothing could be decided.
+            #[must_use]
+            pub const fn is_undecided(self) -> bool {
+                matches!(
+                    self,
+                    Self::DirectoryUnavailable | Self::StoreUnavailable | Self::DeadlinePassed
+                )
+            }
         }
     };
 }
@@ -82,7 +91,7 @@ reasons! {
     CodeAsked = "code-asked",
     /// Sent a code and asked for it, or asked to log in again with it.
     CodeSent = "code-sent",
-    /// The code was wrong and another try was given.
+    /// The code was wrong or used before, and another try was given.
     CodeAskedAgain = "code-asked-again",
 
     /// User-Name is no name.
@@ -124,8 +133,6 @@ reasons! {
     WrongCode = "wrong-code",
     /// The code was right and has been used before.
     CodeUsed = "code-used",
-    /// The code was right and too old.
-    CodeExpired = "code-expired",
     /// Too many wrong codes.
     CodesLocked = "codes-locked",
     /// No code was given, and this client cannot be asked for one.

@@ -23,7 +23,6 @@ use clap::error::ErrorKind;
 
 use crate::config;
 use crate::control::{self, Answer, Ask, Caller, Language, NoAnswer};
-use crate::demo;
 use args::{Arguments, Command, Lang};
 use terminal::Page;
 
@@ -125,7 +124,7 @@ fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
     };
     match arguments.command {
         Command::Serve => serve::serve(file, page),
-        Command::Demo { radius } => serve::demo(demo::Options { radius }, page),
+        Command::Demo { radius } => serve::demo(radius, page),
         Command::Check { probe } => check::check(file, probe, page),
         Command::Try(login) => wait(login::attempt(login, daemon, page)),
         Command::Why { about, rows } => wait(why::tell(about, rows, daemon, page)),

@@ -110,6 +110,10 @@ pub(super) async fn clients(daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
 fn show_client(ClientSeen { client, seen }: &ClientSeen, page: &mut Page<'_>) -> io::Result<()> {
     let name = page.strong(&client.name);
     page.line(format!("{name}  {}", client.addresses.join(", ")))?;
+    let label = client.label.text(page.language());
+    if label != client.name {
+        row(page, "called", &plain(label))?;
+    }
     row(page, "signing", &client.message_authenticator)?;
     row(page, "codes", &client.code.join(", "))?;
     let station = if client.station.is_empty() {

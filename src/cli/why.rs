@@ -60,12 +60,17 @@ fn row_told(row: &Told, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()
             ..
         } => {
             let when = page.moment(last.millis());
-            let outcome = page.bad(words.outcome(Outcome::Reject));
+            let outcome = match reason.is_undecided() {
+                true => Outcome::Undecided,
+                false => Outcome::Reject,
+            };
+            let outcome = page.bad(words.outcome(outcome));
             let times = words.failures(*count);
             page.line(format!("{when}  {outcome}  {client}, {times}"))?;
             explained(*reason, words, page)?;
             let bare = |name: &String| bare_name(name, account.as_ref().map(AccountId::as_str));
-            let names: Vec<String> = names.iter().map(bare).collect();
+            let mut names: Vec<String> = names.iter().map(bare).collect();
+            names.retain(|name| !name.is_empty());
             let stations: Vec<String> = stations.iter().map(|station| plain(station)).collect();
             if !names.is_empty() {
                 page.line(page.faint(&format!("    {}", words.typed(&names.join(", ")))))?;

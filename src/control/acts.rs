@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::enrol::Pending;
 use super::protocol::{AccountShown, Answer, Ask, ClientSeen, LIST_ROWS, ServerShown, Status};
 use super::{Doors, Rooms, lend, story};
@@ -223,7 +225,8 @@ fn barred(refusal: Refusal) -> &'static str {
 
 /// The last four digits: enough to recognise a number, too little to call it.
 fn phone_end(phone: &str) -> String {
-    let digits: Vec<char> = phone.chars().filter(char::is_ascii_digit).collect();
+    // Directories have numbers in full-width digits, too.
+    let digits: Vec<char> = phone.nfkc().filter(char::is_ascii_digit).collect();
     let end = digits.len().saturating_sub(4);
     let shown: String = digits.into_iter().skip(end).collect();
     format!("…{shown}")
@@ -402,6 +405,7 @@ mod tests {
     #[test]
     fn only_the_end_of_a_number_is_shown() {
         assert_eq!(phone_end("+81 90-1234-5678"), "…5678");
+        assert_eq!(phone_end("０９０−１２３４−５６７８"), "…5678");
         assert_eq!(phone_end("12"), "…12");
     }
 }

@@ -22,7 +22,7 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::Access;
+use crate::access::{Access, Label};
 use crate::account::ClientName;
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -93,6 +93,8 @@ pub struct Doors {
 pub struct ClientShown {
     /// Its name.
     pub name: String,
+    /// What people call it.
+    pub label: Label,
     /// Its addresses.
     pub addresses: Vec<String>,
     /// `required`, `optional without Proxy-State` or `optional`.

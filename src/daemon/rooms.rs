@@ -261,6 +261,7 @@ fn connect(
 fn show(client: &server::Client) -> ClientShown {
     ClientShown {
         name: client.name.to_string(),
+        label: client.policy.label.clone(),
         addresses: client.addresses.iter().map(ToString::to_string).collect(),
         message_authenticator: match client.signing {
             Signing::Required => "required",

@@ -40,11 +40,16 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long the sample directory may take to be found by the daemon.
 const WARM_UP: Duration = Duration::from_secs(10);
 
+/// Goes back to the line above and clears it.
+const LINE_ABOVE: &str = "\x1b[A\x1b[2K";
+
 /// What can be chosen.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Where to listen for RADIUS; without it on 127.0.0.1:1812, or another port if that is taken.
     pub radius: Option<SocketAddr>,
+    /// A person reads on a terminal, where a new line of codes may take the place of the one before.
+    pub terminal: bool,
 }
 
 /// Why there is no demonstration.
@@ -125,7 +130,7 @@ pub async fn run_until(
     let spool = folder.spool();
     tokio::select! {
         ended = daemon.run(shutdown) => ended?,
-        shown = narrate(&apps, &spool, &clock, out) => shown?,
+        shown = narrate(&apps, (&spool, &clock), options.terminal, out) => shown?,
     }
     writeln!(out, "\nThe demo is over; nothing is left of it.")?;
     Ok(())
@@ -281,16 +286,24 @@ impl Shown<'_> {
 }
 
 /// Shows messages as they go out, and the codes of each new step.
-async fn narrate(apps: &Apps, spool: &Path, clock: &Clock, out: &mut dyn Write) -> io::Result<()> {
+async fn narrate(
+    apps: &Apps,
+    (spool, clock): (&Path, &Clock),
+    terminal: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut shown = None;
     loop {
         looks.tick().await;
-        phone::ring(spool, out)?;
+        let rang = phone::ring(spool, out)?;
         let now = clock.now();
         let codes = (apps.taro.code_at(now), apps.jiro.code_at(now));
-        if shown.as_ref() != Some(&codes) {
+        if rang || shown.as_ref() != Some(&codes) {
+            if terminal && !rang && shown.is_some() {
+                write!(out, "{LINE_ABOVE}")?;
+            }
             writeln!(out, "The apps show: {} (taro), {} (jiro)", codes.0, codes.1)?;
             out.flush()?;
             shown = Some(codes);

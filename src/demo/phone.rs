@@ -14,8 +14,8 @@ struct Message {
     text: String,
 }
 
-/// Shows what has arrived, in order, and takes it out of the spool.
-pub(super) fn ring(spool: &Path, out: &mut dyn Write) -> io::Result<()> {
+/// Shows what has arrived, in order, and takes it out of the spool. Says whether anything had.
+pub(super) fn ring(spool: &Path, out: &mut dyn Write) -> io::Result<bool> {
     let mut arrived = Vec::new();
     for entry in fs::read_dir(spool)? {
         let path = entry?.path();
@@ -28,9 +28,9 @@ pub(super) fn ring(spool: &Path, out: &mut dyn Write) -> io::Result<()> {
             .and_then(|metadata| metadata.modified())
             .ok()
     });
-    for path in arrived {
-        let message: Message = serde_json::from_slice(&fs::read(&path)?)?;
-        fs::remove_file(&path)?;
+    for path in &arrived {
+        let message: Message = serde_json::from_slice(&fs::read(path)?)?;
+        fs::remove_file(path)?;
         let what = if message.kind == "voice" {
             "Call"
         } else {
@@ -41,9 +41,10 @@ pub(super) fn ring(spool: &Path, out: &mut dyn Write) -> io::Result<()> {
         for line in message.text.lines() {
             writeln!(out, "  │ {line}")?;
         }
+        writeln!(out)?;
         out.flush()?;
     }
-    Ok(())
+    Ok(!arrived.is_empty())
 }
 
 fn last_four(number: &str) -> String {
@@ -62,12 +63,12 @@ mod tests {
         fs::write(folder.path().join("1.json"), message).unwrap();
         fs::write(folder.path().join(".2.part"), "half").unwrap();
         let mut out = Vec::new();
-        ring(folder.path(), &mut out).unwrap();
-        ring(folder.path(), &mut out).unwrap();
+        assert!(ring(folder.path(), &mut out).unwrap());
+        assert!(!ring(folder.path(), &mut out).unwrap());
         let shown = String::from_utf8(out).unwrap();
         assert_eq!(
             shown,
-            "\n  SMS to …5678:\n  │ 【桜大学】確認コード 482913\n"
+            "\n  SMS to …5678:\n  │ 【桜大学】確認コード 482913\n\n"
         );
     }
 }

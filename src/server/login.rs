@@ -173,16 +173,13 @@ fn refuse(work: &Work, refusal: Refusal) -> Verdict {
     let client = &work.known.client;
     let (station, station_from) = station::read(&work.request, &client.station);
     let took = work.received.elapsed().as_micros();
-    work.house.rooms.telemetry.decision(&Arc::new(Decision {
+    let typed = work.request.attribute(attribute::USER_NAME);
+    let rooms = &work.house.rooms;
+    let decision = Decision {
         attempt: AttemptId::new(random_array()),
-        at: work.house.rooms.clock.now(),
+        at: rooms.clock.now(),
         account: None,
-        name: shown(
-            work.request
-                .attribute(attribute::USER_NAME)
-                .unwrap_or_default(),
-        )
-        .into(),
+        name: Arc::default(),
         client: client.name.clone(),
         nas: canonical(work.path.peer),
         station,
@@ -198,7 +195,11 @@ fn refuse(work: &Work, refusal: Refusal) -> Verdict {
             ..Durations::default()
         },
         note: Some(refusal.note.into()),
-    }));
+    };
+    let decision = rooms
+        .access
+        .count_refusal(typed.unwrap_or_default(), decision);
+    rooms.telemetry.decision(&decision);
     Verdict::Reject { text: None }
 }
 

@@ -41,6 +41,11 @@ impl<'a> Page<'a> {
         self.out
     }
 
+    /// Whether a person reads on a terminal.
+    pub(in crate::cli) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// Whether the answer is to be JSON.
     pub(in crate::cli) fn is_json(&self) -> bool {
         self.json

@@ -61,9 +61,10 @@ impl Words for En {
                 Explained::new("The password was right, and a code was asked for.", "")
             }
             Reason::CodeSent => Explained::new("The password was right, and a code was sent.", ""),
-            Reason::CodeAskedAgain => {
-                Explained::new("The code was wrong, and another try was given.", "")
-            }
+            Reason::CodeAskedAgain => Explained::new(
+                "The code was wrong or had been used before, and another try was given.",
+                "",
+            ),
             Reason::BadName => Explained::new(
                 "What was typed as user name is nobody's name.",
                 "Check the user name for odd characters.",
@@ -137,9 +138,6 @@ impl Words for En {
                 "The code was right, but had been used before.",
                 "Wait for the next code: each works once.",
             ),
-            Reason::CodeExpired => {
-                Explained::new("The code was right, but too old.", "Ask for a new code.")
-            }
             Reason::CodesLocked => Explained::new(
                 "Codes are locked after too many wrong ones.",
                 "Wait until the lock ends, or use `sekisho user unlock` after checking who asks.",

@@ -58,9 +58,10 @@ impl Words for Ja {
                 Explained::new("パスワードは正しく、確認コードの入力を求めました。", "")
             }
             Reason::CodeSent => Explained::new("パスワードは正しく、確認コードを送りました。", ""),
-            Reason::CodeAskedAgain => {
-                Explained::new("確認コードが違ったため、もう一度入力を求めました。", "")
-            }
+            Reason::CodeAskedAgain => Explained::new(
+                "確認コードが違うか使用済みのため、もう一度入力を求めました。",
+                "",
+            ),
             Reason::BadName => Explained::new(
                 "入力されたユーザー名は名前として使えません。",
                 "ユーザー名に余計な文字がないか確認してください。",
@@ -136,10 +137,6 @@ impl Words for Ja {
             Reason::CodeUsed => Explained::new(
                 "確認コードは正しいものですが、すでに使われています。",
                 "コードは1回だけ有効です。次のコードを待ってください。",
-            ),
-            Reason::CodeExpired => Explained::new(
-                "確認コードは正しいものですが、期限が切れています。",
-                "新しいコードを受け取ってください。",
             ),
             Reason::CodesLocked => Explained::new(
                 "確認コードの間違いが続いたため、コードの入力が止められています。",

@@ -118,3 +118,17 @@ async fn another_message_is_sent_after_half_a_minute_at_most() {
     challenged(&house.try_in(&asking(), "hanako", "himitsu").await);
     assert_eq!(house.messages("sms").len(), 2);
 }
+
+#[tokio::test]
+async fn another_message_is_sent_when_it_is_asked_for_after_the_code_was_tried_too_often() {
+    let house = House::start();
+    let (first, _) = challenged(&house.try_in(&asking(), "hanako", "himitsu").await);
+    let (second, _) = challenged(&house.try_in(&asking(), "hanako", "himitsu").await);
+    let right = house.sms_code();
+    let guess = |n: u32| format!("{n:06}").replace(&right, "999999");
+    let (first, _) = challenged(&house.answer(&asking(), "hanako", first, &guess(1)).await);
+    challenged(&house.answer(&asking(), "hanako", first, &guess(2)).await);
+    let (second, _) = challenged(&house.answer(&asking(), "hanako", second, &guess(3)).await);
+    challenged(&house.answer(&asking(), "hanako", second, "sms").await);
+    assert_eq!(house.messages("sms").len(), 2);
+}

@@ -25,7 +25,8 @@ fn house() -> (Slapd, Daemon) {
          password = \"{SERVICE_PASSWORD}\"\nuser-filter = \"(uid={{user}})\"\nphone = \"mobile\"\n",
         slapd.url()
     );
-    let vpn = "code = [\"appended\", \"challenge\"]\nstation = [\"Calling-Station-Id\"]";
+    let vpn = "code = [\"appended\", \"challenge\"]\nstation = [\"Calling-Station-Id\"]\n\
+               label = { ja = \"VPN(学外接続)\", en = \"The VPN\" }";
     let daemon = Daemon::start(&directory, &client("vpn", vpn));
     (slapd, daemon)
 }
@@ -233,6 +234,10 @@ fn the_daemon_tells_of_itself_and_of_its_clients() {
     assert!(daemon.nas().login("taro", "wrong").rejected());
     let clients = json(&daemon.cli_ok(&["--json", "client", "list"]));
     assert_eq!(clients["clients"][0]["client"]["name"], "vpn");
+    for (language, label) in [("en", "The VPN"), ("ja", "VPN(学外接続)")] {
+        let listed = daemon.cli_ok(&["--lang", language, "client", "list"]);
+        assert!(listed.contains(label), "{listed}");
+    }
     assert_eq!(clients["clients"][0]["seen"][0]["nas"], "127.0.0.1");
     assert_eq!(clients["clients"][0]["seen"][0]["signed"], 1);
     let would = [

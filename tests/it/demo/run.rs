@@ -149,6 +149,7 @@ async fn the_lines_that_it_prints_work_and_nothing_is_left() {
     let (finish, finished) = oneshot::channel::<()>();
     let options = Options {
         radius: Some("127.0.0.1:0".parse().unwrap()),
+        terminal: false,
     };
     let mut out = terminal.clone();
     let demo = run_until(options, &mut out, async {

@@ -1,5 +1,6 @@
 //! Logins through the real listener, with a real directory, the real binary and real packets.
 
+mod attack;
 mod crash;
 mod ds389;
 mod first;
@@ -9,6 +10,7 @@ mod once;
 mod outage;
 mod rules;
 mod samba;
+mod trail;
 
 use crate::support::daemon::{Daemon, client};
 use crate::support::slapd::{SERVICE_DN, SERVICE_PASSWORD, Slapd};
