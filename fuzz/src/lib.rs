@@ -151,6 +151,17 @@ pub fn reply(octets: &[u8]) {
     );
 }
 
+/// A configuration file: read to the end, with faults or without.
+pub fn config(octets: &[u8]) {
+    let Ok(text) = std::str::from_utf8(octets) else {
+        return;
+    };
+    match sekisho::config::parse_text(text) {
+        Ok(_) => assert!(!text.is_empty(), "nothing is no configuration"),
+        Err(faults) => assert!(!faults.is_empty(), "refused without a reason"),
+    }
+}
+
 fn access_request(authenticator: &[u8; 16], kind: u8, value: &[u8]) -> Vec<u8> {
     let [.., high, low] = (HEADER_OCTETS + 2 + value.len()).to_be_bytes();
     let [.., length] = (2 + value.len()).to_be_bytes();

@@ -38,3 +38,8 @@ fn states_come_back() {
 fn replies_are_believed() {
     replay("reply", cases::reply);
 }
+
+#[test]
+fn configurations_are_read_to_the_end() {
+    replay("config", cases::config);
+}
