@@ -16,6 +16,8 @@ const LENT_LIFE: Duration = Duration::from_secs(60);
 const LENT_NETWORK: [u8; 3] = [127, 83, 75];
 /// How many addresses of it: several trials at once seldom meet, and what is seen of them stays little.
 const LENT_ADDRESSES: u8 = 64;
+/// Addresses tried until one is free: as many as are ever lent at once leave most of them free.
+const LENT_TRIES: usize = 16;
 /// Octets of a lent client's secret.
 const LENT_SECRET_OCTETS: usize = 24;
 
@@ -40,8 +42,10 @@ impl Acts {
 impl Conversation {
     pub(super) async fn lend(&self, client: Option<String>) -> Result<Answer, Refused> {
         let name = self.acts.client_to_lend(client)?;
-        let (from, to) = way_in(&(self.acts.doors.addresses)())
-            .ok_or("The daemon listens at no address that can be reached from here.")?;
+        let listening = (self.acts.doors.addresses)();
+        if listening.is_empty() {
+            return Err("The daemon listens at no address that can be reached from here.".into());
+        }
         self.audit(None, &format!("borrows the client {name} for a trial"))
             .await?;
         let secret = Secret::from(
@@ -50,9 +54,12 @@ impl Conversation {
                 .as_str(),
         );
         let client = ClientName::new(&name);
-        if !(self.acts.doors.lend)(&client, from, secret.clone(), LENT_LIFE) {
-            return Err("Too many clients are lent: try again in a minute.".into());
-        }
+        // An address may be lent already.
+        let (from, to) = std::iter::repeat_with(|| way_in(&listening))
+            .take(LENT_TRIES)
+            .flatten()
+            .find(|(from, _)| (self.acts.doors.lend)(&client, *from, secret.clone(), LENT_LIFE))
+            .ok_or("Too many clients are lent: try again in a minute.")?;
         Ok(Answer::Lent(Lent {
             client: name,
             from,

@@ -8,6 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use sekisho::control::{Answer, Ask, Caller};
+
 use super::{json, write};
 use crate::support::daemon::{Daemon, client, code, mode};
 use crate::support::slapd::{BASE, SERVICE_DN, SERVICE_PASSWORD, Slapd, person, person_with};
@@ -375,4 +377,17 @@ fn strangers_are_refused_even_where_they_can_open_the_socket() {
         story.contains("65534") && story.contains("was refused"),
         "{story}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_trials_within_a_minute_do_not_meet() {
+    let (_slapd, daemon) = house();
+    let mut addresses = std::collections::HashSet::new();
+    for _ in 0..14 {
+        let mut caller = Caller::connect(&daemon.path("control.sock")).await.unwrap();
+        match caller.ask(&Ask::Lend { client: None }).await.unwrap() {
+            Answer::Lent(lent) => assert!(addresses.insert(lent.from), "{} twice", lent.from),
+            other => panic!("{other:?}"),
+        }
+    }
 }
