@@ -226,7 +226,7 @@ impl Access {
         let setup = self.room.setup.load();
         let mut directories = setup.directories.iter();
         let up = |directory: &Directory| directory.health().iter().any(|server| server.up);
-        directories.any(|(_, directory)| up(directory)) && self.room.store.health().writable
+        directories.any(|(_, directory)| up(directory)) && self.room.store.writable()
     }
 
     /// Says what would happen.

@@ -8,7 +8,7 @@ use super::fault::{Place, Reach};
 use super::reader::{Bounds, Table, Words};
 use super::{general, secrets};
 use crate::account::{Realms, fold};
-use crate::directory::{Groups, Protection, Server, Settings};
+use crate::directory::{Groups, Protection, Server, Settings, is_user_filter};
 
 const USER_FILTER: &str = "(&(objectClass=person)(uid={user}))";
 /// Where the escaped name goes.
@@ -272,31 +272,14 @@ fn user_filter(table: &Table<'_>) -> String {
             "Write {user} where the name goes, as in \"(uid={user})\".",
         );
     }
-    if !is_balanced(filter) {
+    if filter.contains(USER) && !is_user_filter(filter) {
         table.report.fault(
             table.at("user-filter"),
-            "`user-filter` is no filter: its parentheses do not match.",
+            "`user-filter` is no filter (RFC 4515).",
             format!("Write such as \"{USER_FILTER}\"."),
         );
     }
     filter.to_owned()
-}
-
-fn is_balanced(filter: &str) -> bool {
-    let mut depth = 0_usize;
-    for (at, sign) in filter.char_indices() {
-        match sign {
-            '(' => depth += 1,
-            ')' if depth == 0 => return false,
-            ')' => depth -= 1,
-            _ if depth == 0 => return false,
-            _ => {}
-        }
-        if depth == 0 && at + 1 < filter.len() {
-            return false;
-        }
-    }
-    depth == 0
 }
 
 fn groups(table: &Table<'_>, base: &str) -> Groups {
@@ -423,21 +406,6 @@ fn judge_attribute(table: &Table<'_>, key: &str, name: &str, place: Option<Place
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn filters_are_one_parenthesis_around_all() {
-        for right in ["(uid={user})", "(&(a=b)(|(uid={user})(mail={user})))"] {
-            assert!(is_balanced(right), "{right}");
-        }
-        for wrong in [
-            "uid={user}",
-            "(uid={user}",
-            "(uid={user}))",
-            "(a=b)(uid={user})",
-        ] {
-            assert!(!is_balanced(wrong), "{wrong}");
-        }
-    }
 
     #[test]
     fn servers_are_read_with_their_ports() {

@@ -202,7 +202,10 @@ async fn upkeep(rooms: Arc<Rooms>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = sweeps.tick() => rooms.sweep().await,
             _ = looks.tick() => {
-                rooms.tell_health();
+                if !rooms.tell_health() {
+                    log::error!("the store's writer has ended: the daemon cannot go on");
+                    return;
+                }
                 notify::alive();
             }
         }

@@ -193,15 +193,17 @@ impl Rooms {
         }
     }
 
-    pub(super) fn tell_health(&self) {
-        let store = self.store.health();
-        self.telemetry.health("store", "store", store.writable);
+    /// Sets the gauges of health; says whether the daemon can go on: without the store's writer it cannot.
+    pub(super) fn tell_health(&self) -> bool {
+        self.telemetry
+            .health("store", "store", self.store.writable());
         for directory in self.directories.load().each() {
             for server in directory.health() {
                 self.telemetry
                     .health("directory", &server.server, server.up);
             }
         }
+        self.store.running()
     }
 
     /// Closes directories and store, when nothing is in work any more.

@@ -97,7 +97,7 @@ const FAULTY: &[(&str, &str)] = &[
     ),
     (
         "[directory.b]\nservers = 'ldaps://b'\nbase = 'dc=b'\nuser-filter = ¶'(uid={user}'",
-        "parentheses",
+        "no filter",
     ),
     (
         "[directory.¶b]\nservers = 'ldaps://b'\nbase = 'dc=b'\nbind-dn = 'cn=s'",
