@@ -3,7 +3,7 @@
 use sekisho::access::Attempt;
 use sekisho::account::{Reason, Station};
 
-use super::house::{House, accepted, appending, asking, attempt, challenged, client, rejected};
+use super::house::{House, accepted, appending, asking, attempt, challenged, client};
 
 #[tokio::test]
 async fn a_retry_after_a_lost_accept_is_accepted_without_a_second_bind() {
