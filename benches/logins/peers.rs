@@ -25,6 +25,11 @@ pub trait Server {
     fn address(&self) -> SocketAddr;
     fn pid(&self) -> u32;
 
+    /// How many steps the code of a second login must be ahead.
+    fn next_code(&self) -> i64 {
+        0
+    }
+
     /// User and system time of the process so far.
     fn cpu(&self) -> Duration {
         let stat =
@@ -140,6 +145,10 @@ impl Sekisho {
 impl Server for Sekisho {
     fn name(&self) -> &'static str {
         "sekisho"
+    }
+
+    fn next_code(&self) -> i64 {
+        1
     }
 
     fn address(&self) -> SocketAddr {

@@ -13,13 +13,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use decision::{AttemptId, Decision, Durations, Outcome, Reason};
-pub use name::{AccountKey, BadName, Realms, TypedName, Who, fold};
+#[expect(clippy::module_name_repetitions, reason = "other rooms have keys, too")]
+pub use name::AccountKey;
+pub use name::{BadName, Realms, TypedName, Who, fold};
 pub use station::Station;
 
 /// The stable id of a directory entry (entryUUID, objectGUID, nsUniqueId), prefixed by the name of
 /// its directory: `campus:5f0c…`. Everything kept about a person hangs on it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
+#[expect(clippy::module_name_repetitions, reason = "other rooms have ids, too")]
 pub struct AccountId(Arc<str>);
 
 impl AccountId {

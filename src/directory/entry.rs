@@ -209,7 +209,13 @@ fn state(found: &Attributes, now: Timestamp) -> State {
     } else if account_expired(found, now) {
         State::Barred(Refusal::AccountExpired)
     } else if has("msDS-User-Account-Control-Computed", COMPUTED_EXPIRED) {
-        State::Barred(Refusal::PasswordExpired)
+        // A password that an administrator wants changed counts as one set at no time.
+        let reset = found.number(PASSWORD_LAST_SET) == Some(0);
+        State::Barred(if reset {
+            Refusal::MustChange
+        } else {
+            Refusal::PasswordExpired
+        })
     } else {
         State::Usable
     }
@@ -360,6 +366,20 @@ mod tests {
             ("userAccountControl", "nonsense", State::Usable),
         ] {
             assert_eq!(state_of(name, value), expected, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_must_be_changed_first_has_not_run_out() {
+        for (last_set, refusal) in [
+            ("0", Refusal::MustChange),
+            ("133444736000000000", Refusal::PasswordExpired),
+        ] {
+            let found = entry(&[
+                ("msDS-User-Account-Control-Computed", b"8388608"),
+                ("pwdLastSet", last_set.as_bytes()),
+            ]);
+            assert_eq!(state(&found, NOW), State::Barred(refusal), "{last_set}");
         }
     }
 

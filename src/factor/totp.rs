@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::secret::{Secret, random_array};
 
 /// Seconds in a step: every app assumes it.
-pub(super) const STEP_SECS: u64 = 30;
+const STEP_SECS: u64 = 30;
 /// Steps before and after the present one that are accepted (RFC 6238 §5.2).
 const SKEW: u8 = 1;
 /// Octets of a seed made here (RFC 4226 §4, R6).

@@ -95,6 +95,8 @@ pub(super) fn standing(
     now: Timestamp,
     (account, station): (&AccountId, &Station),
 ) -> Result<Standing, Error> {
+    // One snapshot, and one lock instead of one for each statement.
+    let reader = reader.unchecked_transaction()?;
     let found = reader
         .prepare_cached(STANDING)?
         .query_row((account.as_str(), now.millis()), |row| {
@@ -105,14 +107,14 @@ pub(super) fn standing(
         return Ok(Standing::default());
     };
     let digits: Option<u8> = digits;
-    let mut factors = enrolled(reader, id)?;
+    let mut factors = enrolled(&reader, id)?;
     factors.retain(|factor| factor.kind != FactorKind::Recovery || factor.digits > 0);
     Ok(Standing {
         factors,
         locked_until: moment(locked).filter(|until| *until > now),
         sent_code_open: digits.is_some(),
         sent_code_digits: digits.unwrap_or_default(),
-        passwords: passwords(reader, limits, now, (id, station))?,
+        passwords: passwords(&reader, limits, now, (id, station))?,
     })
 }
 

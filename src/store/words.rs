@@ -26,10 +26,10 @@ pub struct Standing {
     pub passwords: PasswordStanding,
 }
 
-/// Wrong passwords for an account within [`Limits::password_window`], seen from one station.
+/// Wrong passwords for an account within [`super::Limits::password_window`], seen from one station.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PasswordStanding {
-    /// This station logged in as this account before ([`Limits::station_known`]). Never true for an unknown station.
+    /// This station logged in as this account before ([`super::Limits::station_known`]). Never true for an unknown station.
     pub known_station: bool,
     /// Wrong passwords from this station.
     pub wrong_here: u32,

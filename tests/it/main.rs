@@ -1,4 +1,5 @@
 //! The one integration binary.
+#![expect(unreachable_pub, reason = "nothing leaves a binary")]
 
 #[cfg(test)]
 mod access;

@@ -1,13 +1,9 @@
 //! The file: every fault with its place, the shipped files, the manual page, secrets on the disk.
 
 mod faults;
-#[expect(clippy::unwrap_used, reason = "a test ends there")]
 mod files;
-#[expect(clippy::unwrap_used, reason = "a test ends there")]
 mod keys;
-#[expect(clippy::unwrap_used, reason = "a test ends there")]
 mod secrets;
-#[expect(clippy::panic, reason = "a test ends there")]
 mod settings;
 
 /// The least that is sound.

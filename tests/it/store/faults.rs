@@ -1,7 +1,7 @@
 //! The disk is full, read-only or damaged: nothing is accepted, the right thing is said, and it works again when it can.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -15,26 +15,27 @@ struct Disk(tempfile::TempDir);
 
 impl Disk {
     fn mounted(size: &str) -> Self {
-        let disk = Self(tempfile::tempdir().unwrap());
-        disk.mount(&format!("size={size}"));
-        disk
-    }
-
-    fn mount(&self, options: &str) {
-        let status = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(self.0.path())
-            .status()
-            .unwrap();
-        assert!(
-            status.success(),
-            "this test mounts a tmpfs and must run as root"
-        );
+        let folder = tempfile::tempdir().unwrap();
+        mount(folder.path(), &format!("size={size}"));
+        Self(folder)
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
+}
+
+fn mount(place: &Path, options: &str) {
+    let output = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+        .arg(place)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "this test must be allowed to mount a tmpfs, as root is: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 impl Drop for Disk {
@@ -43,7 +44,8 @@ impl Drop for Disk {
             .arg("--lazy")
             .arg(self.0.path())
             .status();
-        assert!(unmounted.is_ok_and(|status| status.success()));
+        let gone = unmounted.is_ok_and(|status| status.success());
+        assert!(gone || std::thread::panicking(), "still mounted");
     }
 }
 
@@ -127,14 +129,14 @@ async fn read_only_disk_is_refused_at_the_start() {
     fs::create_dir(&settings.folder).unwrap();
     let (store, master) = open(&settings, &Clock::system()).unwrap();
     drop(store);
-    disk.mount("remount,ro");
+    mount(disk.0.path(), "remount,ro");
     let refused = Store::open(&settings, &master, Clock::system());
     assert!(
         matches!(refused, Err(Error::File { .. } | Error::Unwritable(_))),
         "{:?}",
         refused.err()
     );
-    disk.mount("remount,rw");
+    mount(disk.0.path(), "remount,rw");
     assert!(Store::open(&settings, &master, Clock::system()).is_ok());
 }
 
@@ -153,9 +155,11 @@ async fn damaged_pages_are_not_read_over() {
     drop(store);
     let database = folder.path().join("sekisho.db");
     let whole = fs::read(&database).unwrap();
+    // The file's header tells how large its pages are.
+    let octets = usize::from(u16::from_be_bytes([whole[16], whole[17]]));
     // Every page but the first, in which the schema begins: any of them may be read first.
     let mut damaged = whole.clone();
-    damaged[4096..].fill(0xa5);
+    damaged[octets..].fill(0xa5);
     fs::write(&database, &damaged).unwrap();
     match Store::open(&settings, &master, clock.clone()) {
         Err(Error::Corrupt(_)) => {}
@@ -170,7 +174,7 @@ async fn damaged_pages_are_not_read_over() {
     fs::write(&database, &whole).unwrap();
     let page = root_page(&database, "factor");
     let mut damaged = whole.clone();
-    damaged[(page - 1) * 4096..page * 4096].fill(0xa5);
+    damaged[(page - 1) * octets..page * octets].fill(0xa5);
     fs::write(&database, &damaged).unwrap();
     let store = Store::open(&settings, &master, clock.clone()).unwrap();
     let code = totp.code_at(clock.now());
@@ -236,7 +240,7 @@ async fn log_is_cut_when_its_last_reader_has_gone() {
     assert!(!long());
 }
 
-fn root_page(database: &std::path::Path, table: &str) -> usize {
+fn root_page(database: &Path, table: &str) -> usize {
     let connection = rusqlite::Connection::open(database).unwrap();
     let page: i64 = connection
         .query_row(

@@ -7,7 +7,6 @@ mod copies;
 mod faults;
 mod messages;
 mod people;
-mod speed;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::nas::Nas;
+use super::ports;
 
 /// The secret of every client in tests.
 pub const SECRET: &str = "a shared secret for tests only";
@@ -37,7 +38,8 @@ impl Daemon {
     /// The same, under a program such as strace.
     pub fn start_under(wrapper: &[&str], directory: &str, further: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (radius, accounting) = (free_port(), free_port());
+        let [radius, accounting] =
+            [(); 2].map(|()| SocketAddr::from(([127, 0, 0, 1], ports::free())));
         let mut daemon = Self {
             folder,
             child: None,
@@ -289,11 +291,4 @@ pub fn code(seed: &str, steps: i64) -> String {
 /// Whether a file can be read only by its owner and group.
 pub fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-fn free_port() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
 }

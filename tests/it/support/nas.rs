@@ -102,6 +102,7 @@ impl Nas {
     }
 
     /// The same, telling this Calling-Station-Id.
+    #[expect(clippy::wrong_self_convention, reason = "where the login comes from")]
     pub fn from_station(mut self, station: &str) -> Self {
         self.station = Some(station.to_owned());
         self

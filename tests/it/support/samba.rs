@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -28,55 +28,13 @@ impl Samba {
     /// Makes a domain and starts its LDAP service. `number` makes the address: one controller, one number.
     pub fn start(number: u8) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().display().to_string();
         let address = format!("127.0.11.{number}");
-        let provisioned = Command::new("samba-tool")
-            .args([
-                "domain",
-                "provision",
-                "--realm=AD.EXAMPLE.AC.JP",
-                "--domain=EXAMPLE",
-                "--server-role=dc",
-            ])
-            .args([
-                "--dns-backend=NONE",
-                &format!("--adminpass={ADMIN_PASSWORD}"),
-            ])
-            .args([
-                &format!("--targetdir={place}"),
-                "--host-name=dc",
-                "--host-ip=127.0.0.1",
-            ])
-            .output()
-            .unwrap();
-        assert!(
-            provisioned.status.success(),
-            "{}",
-            String::from_utf8_lossy(&provisioned.stderr)
-        );
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::new(vec![address.clone()])
-            .unwrap()
-            .self_signed(&key)
-            .unwrap();
-        fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
-        fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
-        fs::set_permissions(
-            folder.path().join("key.pem"),
-            fs::Permissions::from_mode(0o600),
-        )
-        .unwrap();
-        let conf = folder.path().join("etc/smb.conf");
-        let text = fs::read_to_string(&conf).unwrap();
-        let global = format!(
-            "[global]\n\tinterfaces = {address}/8\n\tbind interfaces only = Yes\n\tserver services = ldap\n\
-             \tpid directory = {place}\n\tlog file = {place}/log\n\ttls certfile = {place}/cert.pem\n\ttls keyfile = \
-             {place}/key.pem\n\ttls cafile = {place}/cert.pem\n"
-        );
-        fs::write(&conf, text.replacen("[global]\n", &global, 1)).unwrap();
+        provision(folder.path());
+        certify(folder.path(), &address);
+        let conf = configure(folder.path(), &address);
         let child = Command::new("samba")
             .args(["-F", "--no-process-group", "-s"])
-            .arg(&conf)
+            .arg(conf)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -120,10 +78,67 @@ impl Samba {
         );
     }
 
+    /// Tries a wrong password until the account is locked.
+    pub fn lock(&self, name: &str) {
+        for number in 0..4 {
+            let output = Command::new("ldapwhoami")
+                .env("LDAPTLS_CACERT", self.ca())
+                .args(["-x", "-H", &self.url(), "-D", &format!("EXAMPLE\\{name}")])
+                .args(["-w", &format!("wrong-{number}")])
+                .output()
+                .expect("package ldap-utils is installed");
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(told.contains("Invalid credentials"), "{told}");
+        }
+    }
+
     /// Makes a person.
     pub fn person(&self, name: &str, password: &str, further: &[&str]) {
         self.tool(&[&["user", "create", name, password], further].concat());
     }
+}
+
+fn provision(folder: &Path) {
+    let place = folder.display();
+    let provisioned = Command::new("samba-tool")
+        .args(["domain", "provision", "--server-role=dc", "--host-name=dc"])
+        .args(["--realm=AD.EXAMPLE.AC.JP", "--domain=EXAMPLE"])
+        .args(["--dns-backend=NONE", "--host-ip=127.0.0.1"])
+        .arg(format!("--adminpass={ADMIN_PASSWORD}"))
+        .arg(format!("--targetdir={place}"))
+        .output()
+        .expect("package samba-ad-provision is installed");
+    assert!(
+        provisioned.status.success(),
+        "{}",
+        String::from_utf8_lossy(&provisioned.stderr)
+    );
+}
+
+fn certify(folder: &Path, address: &str) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec![address.to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    let key_file = folder.join("key.pem");
+    fs::write(folder.join("cert.pem"), certificate.pem()).unwrap();
+    fs::write(&key_file, key.serialize_pem()).unwrap();
+    fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// LDAP alone, on its own address; gives the file.
+fn configure(folder: &Path, address: &str) -> PathBuf {
+    let place = folder.display();
+    let conf = folder.join("etc/smb.conf");
+    let text = fs::read_to_string(&conf).unwrap();
+    let global = format!(
+        "[global]\n\tinterfaces = {address}/8\n\tbind interfaces only = Yes\n\tserver services = ldap\n\
+         \tpid directory = {place}\n\tlog file = {place}/log\n\ttls certfile = {place}/cert.pem\n\ttls keyfile = \
+         {place}/key.pem\n\ttls cafile = {place}/cert.pem\n"
+    );
+    fs::write(&conf, text.replacen("[global]\n", &global, 1)).unwrap();
+    conf
 }
 
 impl Drop for Samba {

@@ -6,13 +6,15 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use super::ports;
 
 /// The suffix; people, groups and services have an `ou` each.
 pub(crate) const BASE: &str = "dc=example,dc=ac,dc=jp";
@@ -26,7 +28,7 @@ const ROOT_DN: &str = "cn=root,dc=example,dc=ac,dc=jp";
 const ROOT_PASSWORD: &str = "root";
 /// Long enough for a machine that builds at the same time.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Ports are asked for and freed before slapd takes them, so that somebody else can be faster.
+/// Ports are tried and freed before slapd takes them, so that somebody else can be faster.
 const ATTEMPTS: usize = 5;
 
 /// The DN of a person.
@@ -95,8 +97,8 @@ impl Slapd {
             write_configuration(folder.path());
             let mut slapd = Self {
                 folder,
-                port: free_port(),
-                tls_port: free_port(),
+                port: ports::free(),
+                tls_port: ports::free(),
                 child: None,
                 reader: None,
                 paused: AtomicBool::new(false),
@@ -308,11 +310,6 @@ impl Drop for Slapd {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 fn base_tree() -> String {
