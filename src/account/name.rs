@@ -67,7 +67,7 @@ impl TypedName {
     /// # Errors
     ///
     /// [`BadName::UnknownRealm`] for a domain that is not configured, or a name without realm when no directory takes
-    /// those; [`BadName::Character`] for space or a second realm inside the name; [`BadName::Empty`]
+    /// those; [`BadName::Character`] for space inside the name; [`BadName::Empty`]
     /// when only the realm is there. An `@` before something that is no configured realm belongs to
     /// the name.
     pub fn resolve(&self, realms: &Realms) -> Result<Who, BadName> {
