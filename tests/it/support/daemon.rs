@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
 
@@ -273,8 +273,12 @@ pub fn wait(mut holds: impl FnMut() -> bool, otherwise: impl FnOnce() -> String)
     }
 }
 
-/// The code of a base32 seed so many steps from now, by oathtool.
+/// The code of a base32 seed so many steps from now, by oathtool. That of the last step is only
+/// good until this one ends, so that it is not made just before.
 pub fn code(seed: &str, steps: i64) -> String {
+    if steps < 0 {
+        wait(|| seconds() % 30 < 26, || "time stands still".to_owned());
+    }
     let when = format!("now {} seconds", steps * 30);
     let output = Command::new("oathtool")
         .args(["--totp", "--base32", "--now", &when, seed])
@@ -286,6 +290,10 @@ pub fn code(seed: &str, steps: i64) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn seconds() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()
 }
 
 /// Whether a file can be read only by its owner and group.
