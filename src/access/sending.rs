@@ -189,7 +189,12 @@ async fn hand_over(
 ) -> Result<bool, Undecided> {
     let (room, setup) = (exchange.room, exchange.setup);
     let language = proven.facts.language;
-    let text = texts::message(kind, code.expose(), &setup.settings.issuer, language);
+    let text = texts::message(
+        kind,
+        (code.expose(), setup.settings.code_life),
+        &setup.settings.issuer,
+        language,
+    );
     let message = Message {
         to: to.clone(),
         text: Secret::new(text.into_bytes()),

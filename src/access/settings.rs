@@ -30,6 +30,8 @@ pub struct Settings {
     pub issuer: Label,
     /// Digits of sent codes, 6 to 8.
     pub code_digits: u8,
+    /// How long a sent code holds, for its message; `store` is what ends it.
+    pub code_life: Duration,
     /// How long a challenge stays open.
     pub challenge_life: Duration,
     /// Rounds of one challenge conversation.

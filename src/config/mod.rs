@@ -152,6 +152,7 @@ fn assemble(root: &Table<'_>) -> Settings {
     access.replies = replies.rules;
     let (limits, passwords) = general::limits(root);
     access.passwords = passwords;
+    access.code_life = limits.code_life;
     judge_groups(root, &directories.settings, &access);
     let channel = gateways::read(root, &server.clients);
     Settings {

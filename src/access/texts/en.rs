@@ -45,8 +45,8 @@ fn sent(kind: FactorKind, end: &str) -> String {
     }
 }
 
-pub(super) fn sms(code: &str, issuer: &str) -> String {
-    format!("{issuer}: code {code}. Never tell it to anyone, even on the phone.")
+pub(super) fn sms(code: &str, minutes: u64, issuer: &str) -> String {
+    format!("{issuer}: code {code} ({minutes} min). Never tell it to anyone, even on the phone.")
 }
 
 /// The commas make the voice pause between digits.

@@ -44,8 +44,8 @@ fn sent(kind: FactorKind, end: &str) -> String {
     }
 }
 
-pub(super) fn sms(code: &str, issuer: &str) -> String {
-    format!("【{issuer}】確認コード {code}。電話で聞かれても教えないでください。")
+pub(super) fn sms(code: &str, minutes: u64, issuer: &str) -> String {
+    format!("【{issuer}】確認コード {code}({minutes}分間)。電話で聞かれても教えないでください。")
 }
 
 /// The commas make the voice pause between digits.

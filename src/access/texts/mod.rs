@@ -90,16 +90,22 @@ pub(super) fn reply(
     Some(said.into())
 }
 
-/// The text of a message that carries a code.
-pub(super) fn message(kind: FactorKind, code: &str, issuer: &Label, language: Language) -> String {
+/// The text of a message that carries a code, which holds for so long.
+pub(super) fn message(
+    kind: FactorKind,
+    (code, life): (&str, Duration),
+    issuer: &Label,
+    language: Language,
+) -> String {
     let (ja, en) = (short(&issuer.ja), short(&issuer.en));
-    let one: fn(&str, &str, &str) -> (String, String) = match kind {
-        FactorKind::Voice => |code, ja, en| (ja::call(code, ja), en::call(code, en)),
+    // Whole minutes that it surely holds.
+    let minutes = (life.as_secs() / 60).max(1);
+    let (ja, en) = match kind {
+        FactorKind::Voice => (ja::call(code, &ja), en::call(code, &en)),
         FactorKind::Totp | FactorKind::Sms | FactorKind::Recovery => {
-            |code, ja, en| (ja::sms(code, ja), en::sms(code, en))
+            (ja::sms(code, minutes, &ja), en::sms(code, minutes, &en))
         }
     };
-    let (ja, en) = one(code, &ja, &en);
     match language {
         Language::Ja => ja,
         Language::En => en,
@@ -140,6 +146,8 @@ pub(super) fn hours(wait: Duration) -> u64 {
 mod tests {
     use super::*;
     use crate::access::split::tests::client;
+
+    const LIFE: Duration = Duration::from_secs(300);
 
     fn all() -> Vec<Text<'static>> {
         let end = "1234";
@@ -238,22 +246,22 @@ mod tests {
             ja: "関所大学".into(),
             en: "Sekisho University".into(),
         };
-        let sms = message(FactorKind::Sms, "12345678", &issuer, Language::Ja);
+        let sms = message(FactorKind::Sms, ("12345678", LIFE), &issuer, Language::Ja);
         assert!(
-            sms.contains("12345678") && sms.encode_utf16().count() <= 70,
+            sms.contains("12345678(5分間)") && sms.encode_utf16().count() <= 70,
             "{sms}"
         );
-        let sms = message(FactorKind::Sms, "12345678", &issuer, Language::En);
+        let sms = message(FactorKind::Sms, ("12345678", LIFE), &issuer, Language::En);
         assert!(sms.is_ascii() && sms.len() <= 160, "{sms}");
         for (language, digits) in [
             (Language::Ja, "4、 8、 2、 9、 1、 3"),
             (Language::En, "4, 8, 2, 9, 1, 3"),
         ] {
-            let call = message(FactorKind::Voice, "482913", &issuer, language);
+            let call = message(FactorKind::Voice, ("482913", LIFE), &issuer, language);
             assert_eq!(call.matches(digits).count(), 2, "{call}");
             assert!(!call.contains("482913"), "{call}");
         }
-        let both = message(FactorKind::Voice, "482913", &issuer, Language::Both);
+        let both = message(FactorKind::Voice, ("482913", LIFE), &issuer, Language::Both);
         assert_eq!(both.matches("4").count(), 4, "{both}");
     }
 
@@ -263,7 +271,7 @@ mod tests {
             ja: "学".repeat(400),
             en: "u".repeat(400),
         };
-        let sms = message(FactorKind::Sms, "482913", &issuer, Language::Both);
+        let sms = message(FactorKind::Sms, ("482913", LIFE), &issuer, Language::Both);
         assert!(sms.chars().count() < 200 && sms.contains("482913"));
     }
 

@@ -335,6 +335,7 @@ fn settings_of_the_room() -> Settings {
             en: "Sekisho University".into(),
         },
         code_digits: 6,
+        code_life: Duration::from_secs(300),
         challenge_life: Duration::from_secs(120),
         challenge_rounds: 3,
     }
