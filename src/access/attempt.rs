@@ -257,7 +257,7 @@ impl<'a> Exchange<'a> {
 }
 
 /// The text of a refusal that `policy` decided.
-fn refusal_text(reason: Reason, wait: Duration) -> Text<'static> {
+pub(super) fn refusal_text(reason: Reason, wait: Duration) -> Text<'static> {
     match reason {
         Reason::Denied => Text::Denied,
         Reason::CodesLocked => Text::Paused {

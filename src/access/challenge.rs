@@ -1,6 +1,7 @@
 //! The answer to a challenge. Its facts are those of the first packet, kept with the State: gear leaves attributes such as
 //! Calling-Station-Id out of the answer, and sends it from another port. There is no bind here; the password was proven.
 
+use super::attempt::refusal_text;
 use super::exchange::{Exchange, Settled, Undecided};
 use super::policy;
 use super::proven::{self, Proven};
@@ -92,6 +93,14 @@ async fn switch(
     }
     let store = &exchange.room.store;
     let standing = store.standing(&entry.id, &exchange.decision.station)?;
+    if let Some(until) = standing.locked_until {
+        // What would be sent could not be used.
+        let wait = until.since(exchange.room.clock.now());
+        let text = refusal_text(Reason::CodesLocked, wait);
+        return exchange
+            .refuse_proven(proven, Reason::CodesLocked, &text)
+            .await;
+    }
     let open = standing.sent_code_open;
     sending::send(exchange, proven, &entry, kind, open).await
 }

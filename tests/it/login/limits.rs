@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::{SEED, house, spooled};
+use super::{SEED, digits, house, spooled};
 use crate::support::daemon::code;
 use crate::support::slapd::person_dn;
 
@@ -72,6 +72,35 @@ fn wrong_passwords_from_elsewhere_do_not_lock_her_out() {
             .accepted(),
         "{}",
         daemon.log()
+    );
+}
+
+#[test]
+fn an_account_with_locked_codes_is_sent_none() {
+    let (_slapd, daemon) = house();
+    let nas = daemon.nas();
+    let open = nas.login("hanako", "hanako-password");
+    assert!(open.challenged());
+    let sent = digits(&spooled(&daemon, "sms")[0].1);
+    let wrong = (0..)
+        .map(|number| format!("{number:06}"))
+        .filter(|code| *code != sent);
+    for code in wrong.take(6) {
+        let challenge = nas.login("hanako", "hanako-password");
+        if challenge.challenged() {
+            assert!(nas.respond("hanako", &challenge, &code).kept_out());
+        }
+    }
+    let before = spooled(&daemon, "sms").len() + spooled(&daemon, "voice").len();
+    assert!(
+        nas.respond("hanako", &open, "voice").rejected(),
+        "{}",
+        daemon.log()
+    );
+    daemon.wait_log("codes-locked");
+    assert_eq!(
+        spooled(&daemon, "sms").len() + spooled(&daemon, "voice").len(),
+        before
     );
 }
 
