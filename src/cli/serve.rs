@@ -32,7 +32,7 @@ pub(super) fn serve(file: &Path, page: &mut Page<'_>) -> Ended {
 }
 
 /// Threads that logins run on: a core is left to the store's writer, with which each login changes places, and to the kernel.
-/// On two cores one thread took 15 % less CPU a login than two.
+/// On two cores one thread and two were within the noise of each other.
 fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
