@@ -98,12 +98,16 @@ fn one_round(
     window: usize,
 ) -> Round {
     let middle = range.start + range.len() * 6 / 10;
-    let first = people.packets(range.start..middle, 0);
+    let codes = |range, steps| {
+        people::await_young_step(PASS);
+        people.packets(range, steps)
+    };
+    let first = codes(range.start..middle, 0);
     let saturated = closed(server, &first, window);
     // FreeRADIUS does not know that a code was used, and knows no code of the future.
-    let next = people.packets(range.start..middle, server.next_code());
+    let next = codes(range.start..middle, server.next_code());
     let again = closed(server, &next, window);
-    let rest = people.packets(middle..range.end, 0);
+    let rest = codes(middle..range.end, 0);
     let half = open(server, &rest, saturated.rate() / 2.0);
     Round {
         saturated,
@@ -170,5 +174,8 @@ fn env_or(name: &str, default: usize) -> usize {
         .unwrap_or(default)
 }
 
+/// What a pass may take. FreeRADIUS takes a code in its own step alone, and waits for a second with each refusal: one pass that
+/// outlives its codes would not end for minutes.
+const PASS: Duration = Duration::from_secs(12);
 /// How long a request may stay unanswered before it is sent again.
 const RETRANSMIT: Duration = Duration::from_secs(3);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use data_encoding::{BASE32_NOPAD, BASE64};
@@ -14,12 +14,24 @@ use sekisho::wire::Query;
 /// The secret that both servers share with the load.
 pub const SECRET: &str = "a shared secret for the bench";
 
+/// How long a code is the code of now (RFC 6238 §4.1).
+const STEP: Duration = Duration::from_secs(30);
+
 /// One person.
 pub struct Person {
     pub uid: String,
     pub password: String,
     pub uuid: String,
     pub totp: Totp,
+}
+
+/// Waits until the codes of now hold so long.
+pub fn await_young_step(need: Duration) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let into = Duration::from_millis(u64::try_from(since.as_millis() % 30_000).unwrap());
+    if into + need > STEP {
+        std::thread::sleep(STEP - into);
+    }
 }
 
 /// Everybody, in the random order in which they log in.

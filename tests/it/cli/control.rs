@@ -391,3 +391,20 @@ async fn several_trials_within_a_minute_do_not_meet() {
         }
     }
 }
+
+#[test]
+fn a_probe_tells_what_answers_and_what_does_not() {
+    let (mut slapd, daemon) = house();
+    let seen = json(&daemon.cli_ok(&["--json", "check", "--probe"]));
+    let parts = seen["probed"].as_array().unwrap();
+    assert_eq!(parts.len(), 2, "store and directory: {seen}");
+    assert!(parts.iter().all(|part| part["fault"].is_null()), "{seen}");
+    assert!(daemon.cli_ok(&["check", "--probe"]).contains("answers"));
+    slapd.kill();
+    let failed = daemon.cli(&["check", "--probe"]);
+    let said = String::from_utf8(failed.stdout).unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    let directory = said.lines().find(|line| line.contains("directory campus"));
+    let fails = |line: &str| line.contains("fails:") && line.contains("refused");
+    assert!(directory.is_some_and(fails), "{said}");
+}

@@ -10,6 +10,7 @@ mod once;
 mod outage;
 mod rules;
 mod samba;
+mod stop;
 mod trail;
 
 use crate::support::daemon::{Daemon, client};

@@ -163,9 +163,13 @@ impl Daemon {
 
     /// Ends it in order, and gives its exit status.
     pub fn stop(&mut self) -> Option<i32> {
-        let mut child = self.child.take()?;
-        signal(child.id(), "TERM");
-        child.wait().unwrap().code()
+        signal(self.child.as_ref()?.id(), "TERM");
+        self.ended()
+    }
+
+    /// Waits until it has ended by itself, and gives its exit status.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.take()?.wait().unwrap().code()
     }
 
     /// Makes it read its configuration again.
