@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use ldap3::asn1::{PL, StructureTag};
 
+use super::protocol::{Attributes, Selection};
 use super::settings::{Groups, Settings};
 use super::{Entry, Refusal, State};
 use crate::account::AccountId;
@@ -50,91 +50,23 @@ const NEVER: i64 = i64::MAX;
 const FILETIME_EPOCH: i64 = 11_644_473_600_000;
 const DAY_SECONDS: i64 = 86_400;
 
-/// An entry as it came: octets, nothing taken for granted.
-#[derive(Debug)]
-pub(super) struct Attributes {
-    pub(super) dn: String,
-    values: Vec<(String, Vec<Vec<u8>>)>,
-}
-
-impl Attributes {
-    /// Reads a SearchResultEntry (RFC 4511 §4.5.2); `None` for any other shape.
-    pub(super) fn read(tag: StructureTag) -> Option<Self> {
-        let mut fields = constructed(tag)?.into_iter();
-        let dn = String::from_utf8(primitive(fields.next()?)?).ok()?;
-        let values = constructed(fields.next()?)?
-            .into_iter()
-            .map(|attribute| {
-                let mut fields = constructed(attribute)?.into_iter();
-                let name = String::from_utf8(primitive(fields.next()?)?).ok()?;
-                let values = constructed(fields.next()?)?.into_iter().map(primitive);
-                Some((name, values.collect::<Option<_>>()?))
-            })
-            .collect::<Option<_>>()?;
-        Some(Self { dn, values })
-    }
-
-    fn all(&self, name: &str) -> &[Vec<u8>] {
-        self.values
-            .iter()
-            .find(|(given, _)| given.eq_ignore_ascii_case(name))
-            .map_or(&[], |(_, values)| values)
-    }
-
-    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
-        let values = self.all(name).iter();
-        values.filter_map(|value| std::str::from_utf8(value).ok())
-    }
-
-    /// Whether the server held values back behind a range option, as Active Directory does.
-    pub(super) fn is_cut(&self, name: &str) -> bool {
-        self.values.iter().any(|(given, _)| {
-            given
-                .split_once(';')
-                .is_some_and(|(base, _)| base.eq_ignore_ascii_case(name))
-        })
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.texts(name).next()
-    }
-
-    fn number(&self, name: &str) -> Option<i64> {
-        self.text(name)?.trim().parse().ok()
-    }
-}
-
-fn constructed(tag: StructureTag) -> Option<Vec<StructureTag>> {
-    match tag.payload {
-        PL::C(inner) => Some(inner),
-        PL::P(_) => None,
-    }
-}
-
-fn primitive(tag: StructureTag) -> Option<Vec<u8>> {
-    match tag.payload {
-        PL::P(octets) => Some(octets),
-        PL::C(_) => None,
-    }
-}
-
 /// The attributes that a person is asked for.
-pub(super) fn wanted(settings: &Settings) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
+pub(super) fn wanted(settings: &Settings) -> Selection {
+    let mut names: Vec<&str> = Vec::new();
     match &settings.id_attribute {
-        Some(id) => names.push(id.clone()),
-        None => names.extend(IDS.map(str::to_owned)),
+        Some(id) => names.push(id),
+        None => names.extend(IDS),
     }
     if matches!(settings.groups, Groups::MemberOf { .. }) {
-        names.push(MEMBER_OF.to_owned());
+        names.push(MEMBER_OF);
     }
-    names.extend(settings.phone.iter().cloned());
-    names.extend(settings.language.iter().cloned());
-    names.extend(STATES.map(str::to_owned));
-    names.extend(PASSWORD_CHANGED.map(str::to_owned));
-    names.push(PASSWORD_LAST_SET.to_owned());
-    names.extend(CHANGED.map(str::to_owned));
-    names
+    names.extend(settings.phone.iter().map(String::as_str));
+    names.extend(settings.language.as_deref());
+    names.extend(STATES);
+    names.extend(PASSWORD_CHANGED);
+    names.push(PASSWORD_LAST_SET);
+    names.extend(CHANGED);
+    Selection::of(names)
 }
 
 /// The person of an entry, without groups; `None` if nothing in it is a stable id.
@@ -146,7 +78,7 @@ pub(super) fn person(found: &Attributes, settings: &Settings, now: Timestamp) ->
     let phones = settings.phone.iter().flat_map(|name| found.texts(name));
     Some(Entry {
         id: AccountId::new(&settings.name, &id),
-        dn: found.dn.as_str().into(),
+        dn: found.dn().into(),
         groups: Vec::new(),
         phones: phones
             .filter(|number| number.len() <= MAX_TEXT)
@@ -168,12 +100,12 @@ pub(super) fn person(found: &Attributes, settings: &Settings, now: Timestamp) ->
 }
 
 fn stable_id(found: &Attributes, name: &str) -> Option<String> {
-    let value = found.all(name).first()?;
+    let value = found.all(name).next()?;
     if value.is_empty() || value.len() > MAX_ID {
         return None;
     }
     if name.eq_ignore_ascii_case("objectGUID") {
-        return <[u8; 16]>::try_from(value.as_slice()).ok().map(guid);
+        return <[u8; 16]>::try_from(value).ok().map(guid);
     }
     match std::str::from_utf8(value) {
         Ok(text) if !text.chars().any(char::is_control) => Some(text.to_ascii_lowercase()),
@@ -194,10 +126,14 @@ fn guid(octets: [u8; 16]) -> String {
     text
 }
 
+fn number(found: &Attributes, name: &str) -> Option<i64> {
+    found.text(name)?.trim().parse().ok()
+}
+
 /// Only what stands whatever the bind says. A lock that passes by itself is left to the bind,
 /// since its attribute stays until the next success.
 fn state(found: &Attributes, now: Timestamp) -> State {
-    let has = |name: &str, flag: i64| found.number(name).is_some_and(|flags| flags & flag != 0);
+    let has = |name: &str, flag: i64| number(found, name).is_some_and(|flags| flags & flag != 0);
     let locked_for_good = found.text("pwdAccountLockedTime") == Some(LOCKED_FOR_GOOD);
     let inactive = found
         .text("nsAccountLock")
@@ -210,7 +146,7 @@ fn state(found: &Attributes, now: Timestamp) -> State {
         State::Barred(Refusal::AccountExpired)
     } else if has("msDS-User-Account-Control-Computed", COMPUTED_EXPIRED) {
         // A password that an administrator wants changed counts as one set at no time.
-        let reset = found.number(PASSWORD_LAST_SET) == Some(0);
+        let reset = number(found, PASSWORD_LAST_SET) == Some(0);
         State::Barred(if reset {
             Refusal::MustChange
         } else {
@@ -222,13 +158,11 @@ fn state(found: &Attributes, now: Timestamp) -> State {
 }
 
 fn account_expired(found: &Attributes, now: Timestamp) -> bool {
-    let ends_filetime = found
-        .number("accountExpires")
+    let ends_filetime = number(found, "accountExpires")
         .filter(|ticks| *ticks != 0 && *ticks != NEVER)
         .map(filetime);
     // shadow(5): -1 is never; 0 is read as never too, as other clients do.
-    let ends_shadow = found
-        .number("shadowExpire")
+    let ends_shadow = number(found, "shadowExpire")
         .filter(|days| *days > 0)
         .map(|days| Timestamp::from_secs(days.saturating_mul(DAY_SECONDS)));
     [ends_filetime, ends_shadow]
@@ -242,7 +176,7 @@ fn password_changed(found: &Attributes) -> Option<Timestamp> {
         .iter()
         .find_map(|name| generalized_time(found.text(name)?))
         .or_else(|| {
-            let ticks = found.number(PASSWORD_LAST_SET)?;
+            let ticks = number(found, PASSWORD_LAST_SET)?;
             (ticks > 0).then(|| filetime(ticks))
         })
 }
@@ -307,13 +241,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
     fn entry(values: &[(&str, &[u8])]) -> Attributes {
-        Attributes {
-            dn: "uid=taro".into(),
-            values: values
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), vec![value.to_vec()]))
-                .collect(),
-        }
+        Attributes::made("uid=taro", values)
     }
 
     fn state_of(name: &str, value: &str) -> State {

@@ -5,15 +5,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use ldap3::Scope;
 use tokio::time::Instant;
 
-use super::entry::{Attributes, MEMBER_OF};
+use super::dn::same_dn_form;
+use super::entry::MEMBER_OF;
+use super::failure::Failure;
 use super::memory::Memory;
-use super::operation::{Failure, Query};
+use super::protocol::{Attributes, Filter, Query, Scope, Selection};
 use super::server::Host;
 use super::settings::Groups;
-use super::text::{Filter, same_dn_form};
 
 /// Groups of one person: about what a Windows token can hold.
 const MAX_GROUPS: usize = 1024;
@@ -82,8 +82,8 @@ impl Asker<'_> {
             Groups::MemberSearch { base, depth } => self.member_search(entry, base, *depth).await,
             Groups::Chain { base } => {
                 let mut gathered = Gathered::default();
-                let filter = Filter::in_chain(&entry.dn);
-                self.search(base, &filter, &mut gathered).await?;
+                let filter = Filter::InChain(entry.dn());
+                self.search(base, filter, &mut gathered).await?;
                 Ok(gathered.sorted())
             }
         }
@@ -114,8 +114,8 @@ impl Asker<'_> {
         let query = Query {
             base: group,
             scope: Scope::Base,
-            filter: &Filter::everything(),
-            attributes: &[MEMBER_OF.to_owned()],
+            filter: Filter::Everything,
+            attributes: &Selection::of([MEMBER_OF]),
             limit: 1,
         };
         let answer = self.host.search(&query, self.deadline).await?;
@@ -134,11 +134,11 @@ impl Asker<'_> {
         depth: u8,
     ) -> Result<Vec<Arc<str>>, Failure> {
         let mut gathered = Gathered::default();
-        let mut level = vec![Arc::from(entry.dn.as_str())];
+        let mut level = vec![Arc::from(entry.dn())];
         for _ in 0..depth {
             for members in level.chunks(MEMBERS_PER_SEARCH) {
-                let filter = Filter::of_members(members.iter().map(AsRef::as_ref));
-                self.search(base, &filter, &mut gathered).await?;
+                let filter = Filter::Members(members);
+                self.search(base, filter, &mut gathered).await?;
             }
             level = gathered.next_level();
         }
@@ -148,14 +148,14 @@ impl Asker<'_> {
     async fn search(
         &self,
         base: &str,
-        filter: &Filter,
+        filter: Filter<'_>,
         gathered: &mut Gathered,
     ) -> Result<(), Failure> {
         let query = Query {
             base,
             scope: Scope::Subtree,
             filter,
-            attributes: &["1.1".to_owned()],
+            attributes: &Selection::none(),
             limit: MAX_GROUPS,
         };
         let answer = self.host.search(&query, self.deadline).await?;
@@ -165,7 +165,7 @@ impl Asker<'_> {
         answer
             .entries
             .iter()
-            .try_for_each(|group| gathered.add(&group.dn))
+            .try_for_each(|group| gathered.add(group.dn()))
     }
 }
 

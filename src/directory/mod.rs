@@ -2,17 +2,23 @@
 //!
 //! Not here: what follows from a refusal (`access`), whether a group means anything (`access`).
 //! RFC 4511, 4513, 4515, 4514; draft-behera-ldap-password-policy; MS-ADTS for Active Directory.
+//!
+//! `protocol` is the octets, `connection` carries them, `server` is one server with its
+//! connections. `ldap3` reads the configured filter and no more: its driver bounds neither length
+//! nor nesting, panics on what a server sends, queues without a bound and copies passwords that it
+//! does not wipe. Behind a guard against all that, a login cost three times the CPU.
 
 mod breaker;
+mod connection;
+mod dn;
 mod entry;
+mod failure;
 mod groups;
-mod guard;
 mod memory;
-mod operation;
+mod protocol;
 mod refusal;
 mod server;
 mod settings;
-mod text;
 
 use std::io;
 use std::sync::Arc;
@@ -25,14 +31,14 @@ use crate::account::AccountId;
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
 
+pub use dn::same_dn_form;
 pub use settings::{Groups, Protection, Server, Settings};
-pub use text::{is_user_filter, same_dn_form};
 
+use failure::Failure;
 use groups::Parents;
 use memory::Memory;
-use operation::{Failure, Query};
+use protocol::{Filter, Query, Scope, Selection, UserFilter};
 use server::{Host, Surroundings};
-use text::Filter;
 
 /// Entries remembered: as many people as log in within the minute that entries live.
 const MAX_REMEMBERED: usize = 100_000;
@@ -115,6 +121,12 @@ pub enum Refusal {
     NotNow,
 }
 
+/// Whether a configured `user-filter` is a filter with a place for the name.
+#[must_use]
+pub fn is_user_filter(template: &str) -> bool {
+    UserFilter::read(template).is_some()
+}
+
 /// The directory could not be asked: no verdict follows.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -160,8 +172,9 @@ struct Inner {
     settings: Arc<Settings>,
     clock: Clock,
     hosts: Vec<Arc<Host>>,
+    user_filter: UserFilter,
     /// The attributes that a person is asked for.
-    attributes: Vec<String>,
+    attributes: Selection,
     people: Memory<Arc<Entry>>,
     parents: Parents,
 }
@@ -171,16 +184,19 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// When the CA file cannot be read.
+    /// When the CA file cannot be read, or the user filter is none by [`is_user_filter`].
     pub fn new(
         settings: Settings,
         clock: Clock,
         tracker: TaskTracker,
         stop: CancellationToken,
     ) -> Result<Self, io::Error> {
+        let user_filter = UserFilter::read(&settings.user_filter).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "user-filter is no filter")
+        })?;
         let settings = Arc::new(settings);
         let around = Arc::new(Surroundings {
-            tls: guard::tls(&settings)?,
+            tls: connection::tls(&settings)?,
             settings: settings.clone(),
             tracker,
             stop,
@@ -192,6 +208,7 @@ impl Directory {
             .collect();
         let inner = Inner {
             hosts,
+            user_filter,
             attributes: entry::wanted(&settings),
             people: Memory::new(settings.remember, MAX_REMEMBERED),
             parents: Parents::new(settings.remember, MAX_REMEMBERED_GROUPS),
@@ -210,7 +227,7 @@ impl Directory {
     /// When it could not be asked.
     pub async fn find(&self, user: &str, deadline: Instant) -> Result<Found, Error> {
         let inner = &self.inner;
-        let Some(filter) = Filter::of_user(&inner.settings.user_filter, user) else {
+        let Some(filter) = inner.user_filter.of(user) else {
             return Ok(Found::Nobody);
         };
         let asked = Instant::now();
@@ -219,7 +236,7 @@ impl Directory {
         }
         let mut worst = Error::Unreachable;
         for host in inner.hosts.iter().filter(|host| host.is_up()) {
-            match inner.look_up(host, &filter, deadline).await {
+            match inner.look_up(host, filter, deadline).await {
                 Ok(found) => {
                     if let Found::One(entry) = &found {
                         inner.people.remember(user, entry.clone(), asked);
@@ -248,19 +265,16 @@ impl Directory {
         deadline: Instant,
     ) -> Result<Bind, Error> {
         let all_zero = password.expose().iter().all(|octet| *octet == 0);
-        let Some(text) = password.expose_str().filter(|_| !all_zero) else {
+        if all_zero || password.expose_str().is_none() {
             return Ok(Bind::Refused(Refusal::WrongPassword));
-        };
+        }
         if entry.dn.is_empty() {
             return Err(Error::Undecided { code: INVALID_DN });
         }
         let mut worst = Error::Unreachable;
         for host in self.inner.for_bind() {
-            let failure = match host.bind(&entry.dn, text, deadline).await {
-                Ok(answer) => match refusal::judge(&answer) {
-                    Some(bind) => return Ok(bind),
-                    None => Failure::undecided(answer),
-                },
+            let failure = match host.bind(&entry.dn, password, deadline).await {
+                Ok(bind) => return Ok(bind),
                 Err(failure) => failure,
             };
             worst = worst.or(&failure);
@@ -309,12 +323,12 @@ impl Inner {
     async fn look_up(
         &self,
         host: &Arc<Host>,
-        filter: &Filter,
+        filter: Filter<'_>,
         deadline: Instant,
     ) -> Result<Found, Failure> {
         let query = Query {
             base: &self.settings.base,
-            scope: ldap3::Scope::Subtree,
+            scope: Scope::Subtree,
             filter,
             attributes: &self.attributes,
             limit: ONE_OR_SEVERAL,

@@ -2,13 +2,9 @@
 //!
 //! draft-behera-ldap-password-policy-10 §6; Active Directory's sub-codes; the controls of 389-DS.
 
-use ldap3::LdapResult;
-
-use super::guard::ber::{Reader, SEQUENCE};
+use super::protocol::{Outcome, PPOLICY, Reader, SEQUENCE};
 use super::{Bind, Refusal};
 
-/// The password policy control, asked for and answered.
-pub(super) const PPOLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 /// Netscape's "password expired" control: 389-DS sends it with a success that may only change the password.
 const NETSCAPE_EXPIRED: &str = "2.16.840.1.113730.3.4.4";
 
@@ -21,22 +17,17 @@ const INVALID_CREDENTIALS: u32 = 49;
 const INSUFFICIENT_ACCESS: u32 = 50;
 const UNWILLING_TO_PERFORM: u32 = 53;
 
-/// Whether the server decided, so that it counts as well.
-pub(super) fn decides(answer: &LdapResult) -> bool {
-    judge(answer).is_some()
-}
-
 /// The verdict of a bind; `None` for a result that says nothing about the password.
-pub(super) fn judge(answer: &LdapResult) -> Option<Bind> {
-    let policy = control(answer, PPOLICY).and_then(Policy::read);
-    let refusal = match answer.rc {
+pub(super) fn judge(answer: &Outcome<'_>) -> Option<Bind> {
+    let policy = answer.control(PPOLICY).and_then(Policy::read);
+    let refusal = match answer.code {
         SUCCESS => return Some(success(answer, policy)),
         INVALID_CREDENTIALS => invalid_credentials(answer, policy),
         // 389-DS, whatever the password: "Exceed password retry limit."
         CONSTRAINT_VIOLATION => Refusal::Locked,
         NO_SUCH_OBJECT | INVALID_DN_SYNTAX | INAPPROPRIATE_AUTHENTICATION => Refusal::WrongPassword,
         // 389-DS, whatever the password: "Account inactivated."
-        UNWILLING_TO_PERFORM | INSUFFICIENT_ACCESS if says_disabled(&answer.text) => {
+        UNWILLING_TO_PERFORM | INSUFFICIENT_ACCESS if says_disabled(answer.text) => {
             Refusal::Disabled
         }
         _ => return None,
@@ -46,32 +37,32 @@ pub(super) fn judge(answer: &LdapResult) -> Option<Bind> {
 
 /// A password that is right, but may be good for nothing else than being changed. A login that
 /// the server counts as grace still proves it.
-fn success(answer: &LdapResult, policy: Option<Policy>) -> Bind {
+fn success(answer: &Outcome<'_>, policy: Option<Policy>) -> Bind {
     let policy = policy.unwrap_or_default();
     if policy.error == Some(PolicyError::ChangeAfterReset) {
         return Bind::Refused(Refusal::MustChange);
     }
-    if !policy.grace && control(answer, NETSCAPE_EXPIRED).is_some() {
+    if !policy.grace && answer.control(NETSCAPE_EXPIRED).is_some() {
         return Bind::Refused(Refusal::MustChange);
     }
     Bind::Proven
 }
 
-fn invalid_credentials(answer: &LdapResult, policy: Option<Policy>) -> Refusal {
+fn invalid_credentials(answer: &Outcome<'_>, policy: Option<Policy>) -> Refusal {
     match policy.unwrap_or_default().error {
         Some(PolicyError::PasswordExpired) => return Refusal::PasswordExpired,
         Some(PolicyError::AccountLocked) => return Refusal::Locked,
         Some(PolicyError::ChangeAfterReset) => return Refusal::MustChange,
         None => {}
     }
-    if let Some(refusal) = active_directory(&answer.text) {
+    if let Some(refusal) = active_directory(answer.text) {
         return refusal;
     }
     let expired = answer
         .text
         .to_ascii_lowercase()
         .contains("password expired");
-    if expired || control(answer, NETSCAPE_EXPIRED).is_some() {
+    if expired || answer.control(NETSCAPE_EXPIRED).is_some() {
         return Refusal::PasswordExpired;
     }
     Refusal::WrongPassword
@@ -98,15 +89,6 @@ fn says_disabled(text: &str) -> bool {
     ["inactivated", "disabled", "deactivated"]
         .iter()
         .any(|word| text.contains(word))
-}
-
-/// The value of a response control, empty if it has none.
-fn control<'a>(answer: &'a LdapResult, oid: &str) -> Option<&'a [u8]> {
-    answer
-        .ctrls
-        .iter()
-        .find(|control| control.1.ctype == oid)
-        .map(|control| control.1.val.as_deref().unwrap_or_default())
 }
 
 /// What the password policy control answers.
@@ -153,35 +135,32 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
-    use ldap3::controls::{Control, RawControl};
     use proptest::prelude::*;
 
     use super::*;
 
-    fn answer(rc: u32, text: &str, controls: &[(&str, &[u8])]) -> LdapResult {
-        LdapResult {
-            rc,
-            matched: String::new(),
-            text: text.into(),
-            refs: Vec::new(),
-            ctrls: controls
-                .iter()
-                .map(|(oid, value)| {
-                    Control(
-                        None,
-                        RawControl {
-                            ctype: (*oid).into(),
-                            crit: false,
-                            val: Some(value.to_vec()),
-                        },
-                    )
-                })
-                .collect(),
-        }
+    /// The list of controls, as it comes.
+    fn controls(list: &[(&str, &[u8])]) -> Vec<u8> {
+        let octet_string =
+            |value: &[u8]| [&[4, u8::try_from(value.len()).unwrap()], value].concat();
+        list.iter()
+            .flat_map(|(oid, value)| {
+                let fields = [octet_string(oid.as_bytes()), octet_string(value)].concat();
+                [&[SEQUENCE, u8::try_from(fields.len()).unwrap()], &*fields].concat()
+            })
+            .collect()
     }
 
-    fn refused(answer: &LdapResult) -> Option<Refusal> {
-        match judge(answer)? {
+    fn judged(code: u32, text: &str, list: &[(&str, &[u8])]) -> Option<Bind> {
+        judge(&Outcome {
+            code,
+            text,
+            controls: &controls(list),
+        })
+    }
+
+    fn refused(code: u32, text: &str, list: &[(&str, &[u8])]) -> Option<Refusal> {
+        match judged(code, text, list)? {
             Bind::Proven => None,
             Bind::Refused(refusal) => Some(refusal),
         }
@@ -203,7 +182,7 @@ mod tests {
             let text = format!(
                 "80090308: LdapErr: DSID-0C0903A9, comment: AcceptSecurityContext error, data {code}, v1db1\0"
             );
-            assert_eq!(refused(&answer(49, &text, &[])), Some(refusal), "{code}");
+            assert_eq!(refused(49, &text, &[]), Some(refusal), "{code}");
         }
     }
 
@@ -236,7 +215,7 @@ mod tests {
             (0, &[0x30, 0], Bind::Proven),
         ] {
             assert_eq!(
-                judge(&answer(rc, "", &[(PPOLICY, octets)])),
+                judged(rc, "", &[(PPOLICY, octets)]),
                 Some(bind),
                 "{octets:?}"
             );
@@ -245,11 +224,11 @@ mod tests {
 
     #[test]
     fn a_success_that_may_only_change_the_password_is_none() {
-        let must_change = answer(0, "", &[(NETSCAPE_EXPIRED, b"0")]);
-        assert_eq!(refused(&must_change), Some(Refusal::MustChange));
+        let must_change = refused(0, "", &[(NETSCAPE_EXPIRED, b"0")]);
+        assert_eq!(must_change, Some(Refusal::MustChange));
         let grace = [0x30, 5, 0xa0, 3, 0x81, 1, 2];
-        let grace = answer(0, "", &[(NETSCAPE_EXPIRED, b"0"), (PPOLICY, &grace)]);
-        assert_eq!(judge(&grace), Some(Bind::Proven));
+        let grace = judged(0, "", &[(NETSCAPE_EXPIRED, b"0"), (PPOLICY, &grace)]);
+        assert_eq!(grace, Some(Bind::Proven));
     }
 
     #[test]
@@ -268,24 +247,24 @@ mod tests {
             (49, "password expired!", Refusal::PasswordExpired),
             (49, "Invalid credentials", Refusal::WrongPassword),
         ] {
-            assert_eq!(refused(&answer(rc, text, &[])), Some(refusal), "{text}");
+            assert_eq!(refused(rc, text, &[]), Some(refusal), "{text}");
         }
     }
 
     #[test]
     fn results_about_the_server_decide_nothing() {
         for rc in [1, 2, 3, 7, 8, 10, 11, 13, 14, 50, 51, 52, 53, 80, 4096] {
-            assert_eq!(judge(&answer(rc, "busy", &[])), None, "{rc}");
+            assert_eq!(judged(rc, "busy", &[]), None, "{rc}");
         }
         for rc in [32, 34, 48] {
-            assert_eq!(refused(&answer(rc, "", &[])), Some(Refusal::WrongPassword));
+            assert_eq!(refused(rc, "", &[]), Some(Refusal::WrongPassword));
         }
     }
 
     proptest! {
         #[test]
         fn no_control_turns_a_refusal_into_a_proof(octets in prop::collection::vec(any::<u8>(), 0..40)) {
-            let judged = judge(&answer(49, "", &[(PPOLICY, &octets)]));
+            let judged = judged(49, "", &[(PPOLICY, &octets)]);
             prop_assert!(matches!(judged, Some(Bind::Refused(_))));
         }
     }

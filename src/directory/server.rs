@@ -3,23 +3,20 @@
 //! Searches share a few connections bound as the service account, several in flight on each;
 //! binds have connections of their own, one bind at a time on each, never searched on.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use ldap3::controls::RawControl;
-use ldap3::{LdapResult, Scope};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::ServerHealth;
 use super::breaker::{Breaker, Kind};
-use super::guard::{self, Purpose};
-use super::operation::{Answer, Connection, Failure, Query, run};
-use super::refusal::{self, PPOLICY};
+use super::connection::{self, Answer, Line, Searches};
+use super::failure::Failure;
+use super::protocol::{Filter, Query, Scope, Selection};
 use super::settings::{Server, Settings};
-use super::text::Filter;
+use super::{Bind, ServerHealth, refusal};
 use crate::secret::Secret;
 
 /// Searches in flight on one connection: servers work on some dozens at once, the rest would wait there.
@@ -28,18 +25,18 @@ const SEARCHES_IN_FLIGHT: usize = 64;
 /// One shared connection for searches, replaced when it is over.
 #[derive(Default)]
 struct Slot {
-    current: Mutex<Option<Arc<Connection>>>,
+    current: Mutex<Option<Arc<Searches>>>,
     /// Held while a new one is made, so that a burst makes one.
     making: tokio::sync::Mutex<()>,
 }
 
 impl Slot {
-    fn usable(&self) -> Option<Arc<Connection>> {
+    fn usable(&self) -> Option<Arc<Searches>> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().filter(|it| it.is_usable()).cloned()
     }
 
-    fn put(&self, connection: Arc<Connection>) {
+    fn put(&self, connection: Arc<Searches>) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
     }
 }
@@ -57,10 +54,10 @@ pub(super) struct Host {
     server: Server,
     around: Arc<Surroundings>,
     slots: Vec<Slot>,
-    next_slot: AtomicUsize,
+    latest_slot: AtomicUsize,
     searches: Semaphore,
     /// Idle bind connections, the last used on top, so that few stay warm.
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Line>>,
     binds: Semaphore,
     breaker: Mutex<Breaker>,
 }
@@ -72,7 +69,7 @@ impl Host {
         Self {
             server,
             slots: (0..slots).map(|_| Slot::default()).collect(),
-            next_slot: AtomicUsize::new(0),
+            latest_slot: AtomicUsize::new(0),
             searches: Semaphore::new(slots.saturating_mul(SEARCHES_IN_FLIGHT)),
             idle: Mutex::default(),
             binds: Semaphore::new(binds),
@@ -114,9 +111,7 @@ impl Host {
         query: &Query<'_>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        let _permit = timeout_at(self.until(deadline), self.searches.acquire())
-            .await
-            .map_err(|_| Failure::Crowded)?;
+        let _permit = self.permit(&self.searches, deadline).await?;
         let connection = self.search_connection(deadline).await?;
         match self.search_on(&connection, query, deadline).await {
             Err(Failure::Lost(_)) => {
@@ -129,36 +124,32 @@ impl Host {
 
     async fn search_on(
         &self,
-        connection: &Connection,
+        connection: &Searches,
         query: &Query<'_>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        let settled = timeout_at(
-            self.until(deadline),
-            run(
-                connection,
-                query,
-                self.around.settings.operation_timeout.as_secs(),
-            ),
-        );
-        let result = settled.await.unwrap_or(Err(Failure::TimedOut));
-        if matches!(
-            result,
-            Err(Failure::TimedOut | Failure::Malformed | Failure::Lost(_))
-        ) {
-            connection.retired.store(true, Ordering::Relaxed);
-        }
-        result
+        let seconds = self.around.settings.operation_timeout.as_secs();
+        let search = connection.search(query, u32::try_from(seconds).unwrap_or(0).max(1));
+        let result = timeout_at(self.until(deadline), search).await;
+        result.unwrap_or_else(|_| {
+            connection.retire();
+            Err(Failure::TimedOut)
+        })
     }
 
-    async fn search_connection(&self, deadline: Instant) -> Result<Arc<Connection>, Failure> {
-        let at = self.next_slot.fetch_add(1, Ordering::Relaxed) % self.slots.len();
-        let slot = self.slots.get(at).ok_or(Failure::Crowded)?;
+    /// The connection whose requests wait to be written together, or the next in turn.
+    async fn search_connection(&self, deadline: Instant) -> Result<Arc<Searches>, Failure> {
+        let slot = |at: usize| self.slots.get(at % self.slots.len());
+        let latest = slot(self.latest_slot.load(Ordering::Relaxed)).and_then(Slot::usable);
+        if let Some(connection) = latest.filter(|it| it.is_gathering()) {
+            return Ok(connection);
+        }
+        let next = self.latest_slot.fetch_add(1, Ordering::Relaxed);
+        let slot = slot(next.wrapping_add(1)).ok_or(Failure::Crowded)?;
         if let Some(connection) = slot.usable() {
             return Ok(connection);
         }
-        let until = self.until(deadline);
-        let _making = timeout_at(until, slot.making.lock())
+        let _making = timeout_at(self.until(deadline), slot.making.lock())
             .await
             .map_err(|_| Failure::TimedOut)?;
         if let Some(connection) = slot.usable() {
@@ -173,131 +164,102 @@ impl Host {
     pub(super) async fn bind(
         self: &Arc<Self>,
         dn: &str,
-        password: &str,
+        password: &Secret,
         deadline: Instant,
-    ) -> Result<LdapResult, Failure> {
+    ) -> Result<Bind, Failure> {
         let result = self.bind_or_retry(dn, password, deadline).await;
-        match &result {
-            Ok(answer) if refusal::decides(answer) => self.judge(Kind::Bind, None),
-            Ok(answer) => self.judge(Kind::Bind, Some(&Failure::undecided(answer.clone()))),
-            Err(failure) => self.judge(Kind::Bind, Some(failure)),
-        }
+        self.judge(Kind::Bind, result.as_ref().err());
         result
     }
 
     async fn bind_or_retry(
         &self,
         dn: &str,
-        password: &str,
+        password: &Secret,
         deadline: Instant,
-    ) -> Result<LdapResult, Failure> {
-        let _permit = timeout_at(self.until(deadline), self.binds.acquire())
-            .await
-            .map_err(|_| Failure::Crowded)?;
-        if let Some(connection) = self.idle_connection() {
-            match self.bind_on(connection, dn, password, deadline).await {
+    ) -> Result<Bind, Failure> {
+        let _permit = self.permit(&self.binds, deadline).await?;
+        if let Some(line) = self.idle_line() {
+            match self.bind_on(line, dn, password, deadline).await {
                 Err(Failure::Lost(_)) => {}
                 settled => return settled,
             }
         }
-        let connection = self.open(Purpose::Binds, deadline).await?;
-        self.bind_on(connection, dn, password, deadline).await
+        let line = self.open(deadline).await?;
+        self.bind_on(line, dn, password, deadline).await
     }
 
     /// The connection returns to the pool only when the bind's answer has come; in every other case,
     /// that of a caller who went away included, it is closed.
     async fn bind_on(
         &self,
-        mut connection: Connection,
+        mut line: Line,
         dn: &str,
-        password: &str,
+        password: &Secret,
         deadline: Instant,
-    ) -> Result<LdapResult, Failure> {
-        let sent = connection.line.sent();
-        let control = RawControl {
-            ctype: PPOLICY.to_owned(),
-            crit: false,
-            val: None,
-        };
-        let bind = connection
-            .ldap
-            .with_controls(control)
-            .simple_bind(dn, password);
-        match timeout_at(self.until(deadline), bind).await {
-            Ok(Ok(answer)) => {
-                self.idle().push(connection);
-                Ok(answer)
-            }
-            Ok(Err(_)) if connection.line.sent() == sent => Err(connection.lost()),
-            Ok(Err(_)) => Err(Failure::Unsettled(connection.lost().to_string())),
-            Err(_) => Err(Failure::Unsettled(Failure::TimedOut.to_string())),
-        }
+    ) -> Result<Bind, Failure> {
+        let bind = line.bind(dn, password.expose());
+        let outcome = timeout_at(self.until(deadline), bind)
+            .await
+            .unwrap_or_else(|_| Err(Failure::Unsettled(Failure::TimedOut.to_string())))?;
+        let bind = refusal::judge(&outcome).ok_or_else(|| Failure::undecided(&outcome));
+        self.idle().push(line);
+        bind
     }
 
-    fn idle_connection(&self) -> Option<Connection> {
-        let mut idle = self.idle();
+    fn idle_line(&self) -> Option<Line> {
         loop {
-            let connection = idle.pop()?;
-            if connection.is_usable() {
-                return Some(connection);
+            let line = self.idle().pop()?;
+            if line.is_open() {
+                return Some(line);
             }
         }
     }
 
-    async fn open_for_searches(&self, deadline: Instant) -> Result<Connection, Failure> {
-        let account = self.around.settings.bind.as_ref();
-        let purpose = Purpose::Searches {
-            bound: account.is_some(),
-        };
-        let mut connection = self.open(purpose, deadline).await?;
-        if let Some((dn, password)) = account {
-            self.bind_service(&mut connection, dn, password, deadline)
-                .await?;
+    async fn open_for_searches(&self, deadline: Instant) -> Result<Searches, Failure> {
+        let mut line = self.open(deadline).await?;
+        if let Some((dn, password)) = &self.around.settings.bind {
+            self.bind_service(&mut line, dn, password, deadline).await?;
         }
-        Ok(connection)
+        let (searches, driver) = Searches::on(line, self.server.to_string());
+        let stop = self.around.stop.clone();
+        // Those who search learn of its end, a panic included.
+        drop(
+            self.around
+                .tracker
+                .spawn(async move { stop.run_until_cancelled(driver.run()).await }),
+        );
+        Ok(searches)
     }
 
     async fn bind_service(
         &self,
-        connection: &mut Connection,
+        line: &mut Line,
         dn: &str,
         password: &Secret,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        let password = password
-            .expose_str()
-            .filter(|password| !password.is_empty() && !dn.is_empty())
-            .ok_or(Failure::ServiceAccount { code: 49 })?;
-        let bind = connection.ldap.simple_bind(dn, password);
-        let answer = timeout_at(self.until(deadline), bind).await;
-        let answer = answer
-            .map_err(|_| Failure::TimedOut)?
-            .map_err(|_| connection.lost())?;
-        match answer.rc {
+        if password.is_empty() || dn.is_empty() {
+            return Err(Failure::ServiceAccount { code: 49 });
+        }
+        let bind = line.bind(dn, password.expose());
+        let outcome = timeout_at(self.until(deadline), bind)
+            .await
+            .unwrap_or(Err(Failure::TimedOut))?;
+        match outcome.code {
             0 => Ok(()),
-            code if refusal::decides(&answer) => Err(Failure::ServiceAccount { code }),
-            _ => Err(Failure::undecided(answer)),
+            code if refusal::judge(&outcome).is_some() => Err(Failure::ServiceAccount { code }),
+            _ => Err(Failure::undecided(&outcome)),
         }
     }
 
-    async fn open(&self, purpose: Purpose, deadline: Instant) -> Result<Connection, Failure> {
+    async fn open(&self, deadline: Instant) -> Result<Line, Failure> {
         let until = deadline.min(Instant::now() + self.around.settings.connect_timeout);
-        let connected = guard::connect(&self.server, self.around.tls.as_ref(), purpose);
-        let (ldap, line, bridge) = timeout_at(until, connected)
+        let connected = connection::connect(&self.server, self.around.tls.as_ref());
+        timeout_at(until, connected)
             .await
-            .map_err(|_| Failure::TimedOut)??;
-        let stop = self.around.stop.clone();
-        // Its end shows on the line, a panic included.
-        drop(
-            self.around
-                .tracker
-                .spawn(async move { stop.run_until_cancelled(bridge).await }),
-        );
-        Ok(Connection {
-            ldap,
-            line,
-            retired: AtomicBool::new(false),
-        })
+            .map_err(|_| Failure::TimedOut)?
+            .map_err(Failure::from)
     }
 
     /// Connects, binds the service account and asks for the root entry, whatever the breaker says.
@@ -309,8 +271,8 @@ impl Host {
         let query = Query {
             base: "",
             scope: Scope::Base,
-            filter: &Filter::everything(),
-            attributes: &["1.1".to_owned()],
+            filter: Filter::Everything,
+            attributes: &Selection::none(),
             limit: 1,
         };
         let result = async {
@@ -357,6 +319,21 @@ impl Host {
         drop(self.around.tracker.spawn(probes));
     }
 
+    /// Room for one more, waited for if there is none.
+    async fn permit<'a>(
+        &self,
+        room: &'a Semaphore,
+        deadline: Instant,
+    ) -> Result<SemaphorePermit<'a>, Failure> {
+        if let Ok(permit) = room.try_acquire() {
+            return Ok(permit);
+        }
+        match timeout_at(self.until(deadline), room.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Failure::Crowded),
+        }
+    }
+
     fn until(&self, deadline: Instant) -> Instant {
         deadline.min(Instant::now() + self.around.settings.operation_timeout)
     }
@@ -365,7 +342,7 @@ impl Host {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Line>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

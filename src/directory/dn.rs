@@ -1,60 +1,9 @@
-//! Text that goes into a filter, and DNs in the form in which they are compared.
+//! DNs in the form in which they are compared.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
-
-/// The place in `user-filter` where the name goes.
-const PLACE: &str = "{user}";
-
-/// Whether a configured `user-filter` is a filter with a place for the name.
-#[must_use]
-pub fn is_user_filter(template: &str) -> bool {
-    template.contains(PLACE) && ldap3::parse_filter(template.replace(PLACE, "user")).is_ok()
-}
-
-/// A search filter (RFC 4515). Values come in only through escaping.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Filter(String);
-
-impl Filter {
-    /// The configured filter with a name in its place; `None` for a name that no entry can have.
-    pub(super) fn of_user(template: &str, user: &str) -> Option<Self> {
-        if user.is_empty() || user.contains('\0') {
-            return None;
-        }
-        Some(Self(template.replace(PLACE, &ldap3::ldap_escape(user))))
-    }
-
-    /// Groups that name one of these entries as member.
-    pub(super) fn of_members<'a>(members: impl Iterator<Item = &'a str>) -> Self {
-        let mut text = "(|".to_owned();
-        for dn in members {
-            let dn = ldap3::ldap_escape(dn);
-            for part in ["(member=", &dn, ")(uniqueMember=", &dn, ")"] {
-                text.push_str(part);
-            }
-        }
-        text.push(')');
-        Self(text)
-    }
-
-    /// Groups that name the entry as member, directly or through other groups (MS-ADTS 3.1.1.3.4.4.3).
-    pub(super) fn in_chain(dn: &str) -> Self {
-        let dn = ldap3::ldap_escape(dn);
-        Self(format!("(member:1.2.840.113556.1.4.1941:={dn})"))
-    }
-
-    /// Every entry.
-    pub(super) fn everything() -> Self {
-        Self("(objectClass=*)".to_owned())
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// A DN in the form in which two spellings of one DN are equal: attribute types and values case-folded, no space
 /// around separators, escapes in one form (RFC 4514).
@@ -235,37 +184,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_name_cannot_leave_its_place() {
-        let filter = Filter::of_user("(&(objectClass=person)(uid={user}))", ")(uid=*").unwrap();
-        assert_eq!(
-            filter.as_str(),
-            "(&(objectClass=person)(uid=\\29\\28uid=\\2a))"
-        );
-        assert_eq!(Filter::of_user("(uid={user})", "taro\0"), None);
-        assert_eq!(Filter::of_user("(uid={user})", ""), None);
-    }
-
-    #[test]
-    fn a_filter_needs_its_form_and_a_place_for_the_name() {
-        assert!(is_user_filter("(uid={user})"));
-        assert!(is_user_filter(
-            "(|(sAMAccountName={user})(userPrincipalName={user}@example.ac.jp))"
-        ));
-        for wrong in ["uid={user})", "(uid=*)", "(&(uid={user})", "", "({user})"] {
-            assert!(!is_user_filter(wrong), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn members_are_escaped() {
-        let filter = Filter::of_members(["cn=a*(b)"].into_iter());
-        assert_eq!(
-            filter.as_str(),
-            "(|(member=cn=a\\2a\\28b\\29)(uniqueMember=cn=a\\2a\\28b\\29))"
-        );
-    }
-
     proptest! {
         #[test]
         fn every_way_of_escaping_a_value_has_one_form(value in "[ -~あÜßｶ]{1,12}") {
@@ -278,14 +196,6 @@ mod tests {
             prop_assert_eq!(&form, &same_dn_form(&format!("CN={literal}, DC=Example")));
             prop_assert_eq!(&form, &same_dn_form(&form));
             prop_assert_eq!(form.matches(",dc=").count(), 1);
-        }
-
-        #[test]
-        fn any_name_leaves_a_filter_of_one_equality(user in "[^\0]{1,60}") {
-            let filter = Filter::of_user("(uid={user})", &user).unwrap();
-            let inner = &filter.as_str()[5..filter.as_str().len() - 1];
-            prop_assert!(!inner.contains(['(', ')', '*']));
-            prop_assert!(ldap3::parse_filter(filter.as_str()).is_ok());
         }
     }
 }

@@ -1,20 +1,19 @@
-//! Makes a connection: TCP, TLS, and the socket pair to `ldap3`.
+//! Makes a connection: TCP, then TLS.
 
+use std::future::poll_fn;
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, StdStream};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::either::Either;
 
-use super::ber::{self, Operation, Violation};
-use super::{Bridge, Ends, Line, Purpose};
+use super::{Ended, Line, poll_receive};
+use crate::directory::protocol::{Inbox, Message, Operation, STARTTLS, Violation};
 use crate::directory::settings::{Protection, Server, Settings};
 
 /// Idle time before the first keep-alive probe: below the idle limits of usual firewalls.
@@ -23,11 +22,6 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long sent octets may stay unacknowledged before the kernel gives the connection up.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Octets of the answer to StartTLS.
-const MAX_STARTTLS_ANSWER: usize = 4096;
-/// The StartTLS request (RFC 4511 §4.14.1) with message id 1.
-const STARTTLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
-
 /// Why a connection could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::directory) enum ConnectError {
@@ -39,16 +33,15 @@ pub(in crate::directory) enum ConnectError {
     StartTlsRefused(u32),
     #[error("StartTLS answered with {0}")]
     StartTlsAnswer(#[from] Violation),
-    #[error("LDAP: {0}")]
-    Ldap(#[from] ldap3::LdapError),
+    #[error("StartTLS: {0}")]
+    StartTls(#[from] Ended),
 }
 
-/// Connects, protects, and returns `ldap3`'s handle with the future that must run for it.
+/// Connects and protects.
 pub(in crate::directory) async fn connect(
     server: &Server,
     tls: Option<&Arc<rustls::ClientConfig>>,
-    purpose: Purpose,
-) -> Result<(Ldap, Arc<Line>, Bridge), ConnectError> {
+) -> Result<Line, ConnectError> {
     let mut tcp = TcpStream::connect((server.host.as_str(), server.port))
         .await
         .map_err(ConnectError::Connect)?;
@@ -56,31 +49,16 @@ pub(in crate::directory) async fn connect(
     if server.protection == Protection::StartTls {
         start_tls(&mut tcp).await?;
     }
-    let stream = match (server.protection, tls) {
-        (Protection::Clear, _) => Either::Left(tcp),
-        (Protection::Tls | Protection::StartTls, Some(config)) => {
-            let name = ServerName::try_from(server.host.clone())
-                .map_err(|error| ConnectError::Tls(io::Error::other(error)))?;
-            let connector = TlsConnector::from(config.clone());
-            let tls = connector.connect(name, tcp).await;
-            Either::Right(Box::new(tls.map_err(ConnectError::Tls)?))
-        }
-        (Protection::Tls | Protection::StartTls, None) => {
-            return Err(ConnectError::Tls(io::Error::other("no certificates")));
-        }
-    };
-    let (near, far) = UnixStream::pair().map_err(ConnectError::Connect)?;
-    near.set_nonblocking(true).map_err(ConnectError::Connect)?;
-    let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(far));
-    let (driver, ldap) = LdapConnAsync::with_settings(settings, "ldapi:///").await?;
-    let line = Arc::new(Line::default());
-    let ends = Ends {
-        stream,
-        near,
-        driver: Box::pin(driver.drive()),
-    };
-    let bridge = Bridge::new(ends, purpose, line.clone(), server.to_string());
-    Ok((ldap, line, bridge))
+    if server.protection == Protection::Clear {
+        return Ok(Line::new(Either::Left(tcp)));
+    }
+    let failed = |error: io::Error| ConnectError::Tls(error);
+    let config = tls.ok_or_else(|| failed(io::Error::other("no certificates")))?;
+    let name = ServerName::try_from(server.host.clone());
+    let name = name.map_err(|error| failed(io::Error::other(error)))?;
+    let connector = TlsConnector::from(config.clone());
+    let stream = connector.connect(name, tcp).await.map_err(failed)?;
+    Ok(Line::new(Either::Right(Box::new(stream))))
 }
 
 /// The settings of TLS to every server of a directory, or `None` where all are in the clear.
@@ -133,27 +111,24 @@ fn tune(tcp: &TcpStream) -> io::Result<()> {
 /// Asks for TLS in the clear. Octets behind the answer end the connection: whatever comes before
 /// the handshake may come from anybody on the path.
 async fn start_tls(tcp: &mut TcpStream) -> Result<(), ConnectError> {
-    let failed = ConnectError::Connect;
-    tcp.write_all(STARTTLS).await.map_err(failed)?;
-    let mut answer = Vec::with_capacity(256);
-    loop {
-        let room = MAX_STARTTLS_ANSWER.saturating_sub(answer.len());
-        let read = tcp.take(room as u64).read_buf(&mut answer).await;
-        if read.map_err(failed)? == 0 {
-            return Err(failed(io::ErrorKind::UnexpectedEof.into()));
-        }
-        let Some(message) = ber::message(&answer)? else {
-            continue;
-        };
-        if message.operation != Operation::Extended || message.id != 1 {
-            return Err(Violation::Tag.into());
-        }
-        if message.len != answer.len() {
-            return Err(Violation::Length.into());
-        }
-        return match ber::extended_code(&answer)? {
-            0 => Ok(()),
-            code => Err(ConnectError::StartTlsRefused(code)),
-        };
+    let written = tcp.write_all(STARTTLS).await;
+    written.map_err(ConnectError::Connect)?;
+    let mut inbox = Inbox::default();
+    while !inbox.has_message()? {
+        poll_fn(|cx| poll_receive(&mut inbox, tcp, cx)).await?;
+    }
+    let code = match inbox.next()? {
+        Some(Message {
+            id: 1,
+            operation: Operation::Extended(outcome),
+        }) => outcome.code,
+        _ => return Err(Violation::Tag.into()),
+    };
+    if !inbox.is_empty() {
+        return Err(Violation::Length.into());
+    }
+    match code {
+        0 => Ok(()),
+        code => Err(ConnectError::StartTlsRefused(code)),
     }
 }
