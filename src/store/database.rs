@@ -325,7 +325,7 @@ mod tests {
             .collect();
         assert_eq!(
             sums,
-            ["491ed5e1178106e4fa607e99346b913af2e40b1d563a580bb635b789eae917b5"]
+            ["1aed27dcf1ec6e70647150036ba024d961ab3f10f58cd0fac19dcb04c6d24263"]
         );
     }
 }

@@ -38,7 +38,8 @@ pub(super) struct Writing {
     pub(super) limits: Arc<Limits>,
     pub(super) audit_keep: Duration,
     pub(super) audit_rows: u64,
-    pub(super) stations_swept: std::cell::Cell<Timestamp>,
+    /// When stations were last looked through, and the account after which to go on.
+    pub(super) stations_swept: std::cell::Cell<(Timestamp, Option<i64>)>,
 }
 
 /// Whether the last write succeeded.
