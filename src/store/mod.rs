@@ -459,7 +459,7 @@ impl Store {
     async fn write<T, W>(&self, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
-        W: FnOnce(&Writing) -> Result<T, Error> + Send + 'static,
+        W: Fn(&Writing) -> Result<T, Error> + Send + 'static,
     {
         self.inner.writer.write(work).await
     }
