@@ -10,7 +10,6 @@ use super::texts::{self, Text};
 use super::{Attempt, ClientPolicy, Room, Setup, Verdict};
 use crate::account::{AccountId, AttemptId, Decision, Durations, Outcome, Reason, Station};
 use crate::directory::{self, Refusal};
-use crate::secret::random_array;
 use crate::store::{self, Challenge, Failure};
 
 /// What was decided, and what a second packet of the same attempt needs.
@@ -80,7 +79,7 @@ pub(super) struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     pub(super) fn begin(room: &'a Room, setup: &'a Setup, attempt: &'a Attempt) -> Self {
         let decision = Decision {
-            attempt: AttemptId::new(random_array()),
+            attempt: AttemptId::new(room.clock.now()),
             at: room.clock.now(),
             account: None,
             name: Arc::default(),

@@ -3,23 +3,62 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use super::{AccountId, ClientName, FactorKind, Station};
 use crate::clock::Timestamp;
 
-/// The public number of an attempt: 40 random bits in base32, told to the user as reference and to
-/// `sekisho why`.
+/// The public number of an attempt, told to the user as reference and to `sekisho why`: the moment
+/// at which it began and a serial, in base32 without the letters that are taken for digits. What is
+/// newer sorts after what is older (until 2039, when the moments begin anew).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AttemptId(Arc<str>);
 
 impl AttemptId {
-    /// From five random octets.
+    /// How many characters it has, of five bits each.
+    pub const CHARACTERS: usize = 10;
+    /// The digits, in the order in which texts sort.
+    const DIGITS: &'static [u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    /// Bits of the serial: attempts within a millisecond.
+    const SERIAL: u32 = 10;
+
+    /// The number of an attempt that begins now. No other of this process has it, whatever the clock
+    /// does.
     #[must_use]
-    pub fn new(octets: [u8; 5]) -> Self {
-        Self(data_encoding::BASE32_NOPAD.encode(&octets).into())
+    pub fn new(now: Timestamp) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let first = u64::try_from(now.millis()).unwrap_or_default() << Self::SERIAL;
+        let mut number = first;
+        let _before = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+            number = first.max(next);
+            Some(number + 1)
+        });
+        let digits = (0..Self::CHARACTERS).rev().filter_map(|place| {
+            let digit = usize::try_from(number >> (5 * place) & 31).ok()?;
+            Self::DIGITS.get(digit).copied().map(char::from)
+        });
+        Self(digits.collect::<String>().into())
+    }
+
+    /// Reads one as people type it: any case, and the letters that are taken for digits. `None` if it has
+    /// not the form of one.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let text: String = text
+            .trim()
+            .chars()
+            .map(|letter| match letter.to_ascii_uppercase() {
+                'I' | 'L' => '1',
+                'O' => '0',
+                other => other,
+            })
+            .collect();
+        let in_form = text.len() == Self::CHARACTERS
+            && text.bytes().all(|octet| Self::DIGITS.contains(&octet));
+        in_form.then(|| Self(text.into()))
     }
 
     /// The id as text.
@@ -213,4 +252,56 @@ pub struct Decision {
     /// What else an operator needs to know: never anything typed, never a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Arc<str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::thread;
+
+    use super::*;
+
+    fn at(millis: i64) -> AttemptId {
+        AttemptId::new(Timestamp::from_millis(millis))
+    }
+
+    /// One test, for the serial is one for the whole process: moments far from those of others.
+    #[test]
+    fn attempts_are_numbered_in_the_order_of_their_beginning() {
+        let future = 1_900_000_000_000;
+        let first = at(future);
+        assert_eq!(first.as_str().len(), AttemptId::CHARACTERS);
+        let mut last = first.clone();
+        for millis in [0, 0, 1, 1, 1000, 3_600_000, 3_599_000, 0, 86_400_000] {
+            let next = at(future + millis);
+            assert!(next.as_str() > last.as_str(), "{next} after {last}");
+            last = next;
+        }
+        let many: Vec<AttemptId> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| (0..5000).map(|_| at(future)).collect::<Vec<_>>()))
+                .collect();
+            let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+            joined.flatten().collect()
+        });
+        assert_eq!(many.iter().collect::<HashSet<_>>().len(), 20_000);
+    }
+
+    #[test]
+    fn numbers_are_read_as_they_are_typed() {
+        let read = |text| AttemptId::read(text).map(|id| id.to_string());
+        assert_eq!(read(" k7qm2rxdo1 ").as_deref(), Some("K7QM2RXD01"));
+        assert_eq!(read("K7QM2RXDLI").as_deref(), Some("K7QM2RXD11"));
+        for text in [
+            "",
+            "taro",
+            "K7QM2RXD0",
+            "K7QM2RXD01A",
+            "K7QM-2RXD0",
+            "K7QM2RXU01",
+            "花子花子",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
 }

@@ -2,11 +2,9 @@
 
 use super::acts::{Acts, Refused};
 use super::protocol::{Answer, STORY_ROWS};
+use crate::account::AttemptId;
 use crate::clock::Timestamp;
 use crate::store::{Told, Wanted};
-
-/// Characters of an attempt's number: 40 bits in base32.
-const ATTEMPT_CHARACTERS: usize = 8;
 
 /// Tells about an attempt, a user or everybody; oldest first, the newest rows if there are too many.
 pub(super) async fn tell(
@@ -19,8 +17,7 @@ pub(super) async fn tell(
     let mut rows = match about {
         None => store.story(Wanted::Newest, limit).await?,
         Some(about) => {
-            let attempt = attempt_number(&about);
-            let rows = match attempt {
+            let rows = match AttemptId::read(&about) {
                 Some(attempt) => store.story(Wanted::Attempt(attempt), limit).await?,
                 None => Vec::new(),
             };
@@ -69,27 +66,4 @@ fn at(row: &Told) -> Timestamp {
 /// Rows that are equal in everything are one row.
 fn identity(row: &Told) -> String {
     serde_json::to_string(row).unwrap_or_default()
-}
-
-/// The number, if this has the form of one, however it was typed.
-fn attempt_number(text: &str) -> Option<String> {
-    let number = text.trim().to_ascii_uppercase();
-    let in_form = number.len() == ATTEMPT_CHARACTERS
-        && number
-            .bytes()
-            .all(|octet| matches!(octet, b'A'..=b'Z' | b'2'..=b'7'));
-    in_form.then_some(number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_of_attempts_are_known_by_their_form() {
-        assert_eq!(attempt_number("k7qm2rxd").as_deref(), Some("K7QM2RXD"));
-        assert_eq!(attempt_number("K7QM-2RX"), None);
-        assert_eq!(attempt_number("taro"), None);
-        assert_eq!(attempt_number("20260011"), None);
-    }
 }

@@ -13,7 +13,7 @@ use super::socket::{Local, Socket, canonical};
 use super::{House, reply, station};
 use crate::access::{Attempt, Verdict};
 use crate::account::{AttemptId, Decision, Durations, Outcome, Reason, TypedName};
-use crate::secret::{Secret, random_array};
+use crate::secret::Secret;
 use crate::telemetry::Discard;
 use crate::wire::{Code, Request, attribute};
 
@@ -176,7 +176,7 @@ fn refuse(work: &Work, refusal: Refusal) -> Verdict {
     let typed = work.request.attribute(attribute::USER_NAME);
     let rooms = &work.house.rooms;
     let decision = Decision {
-        attempt: AttemptId::new(random_array()),
+        attempt: AttemptId::new(rooms.clock.now()),
         at: rooms.clock.now(),
         account: None,
         name: Arc::default(),

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::database::statement;
+use super::people::{AccountRow, number};
 use super::writer::Writing;
 use super::{AccountingRecord, Challenge, Error, Failure, Recorded, Told, Wanted};
 use crate::account::{
@@ -39,7 +40,6 @@ const COUNT_FAILURE: &str = statement(SQL, "count-failure");
 const SAMPLE_FAILURE: &str = statement(SQL, "sample-failure");
 const ADD_OPERATOR: &str = statement(SQL, "add-operator");
 const ADD_ACCOUNTING: &str = statement(SQL, "add-accounting");
-const ACCOUNT_ID: &str = statement(SQL, "account-id");
 pub(super) const ROWS: &str = statement(SQL, "rows");
 const PRUNE: [&str; 4] = [
     statement(SQL, "prune-decision"),
@@ -47,7 +47,6 @@ const PRUNE: [&str; 4] = [
     statement(SQL, "prune-operator"),
     statement(SQL, "prune-accounting"),
 ];
-const SWEEP_STATIONS: &str = statement(SQL, "sweep-stations");
 
 /// A decision as kept: what the row's columns do not say, under short names, for there are millions.
 #[derive(Serialize, Deserialize)]
@@ -83,7 +82,7 @@ fn is_unknown(station: &Station) -> bool {
 }
 
 impl<'a> Body<'a> {
-    fn of(decision: &'a Decision) -> Self {
+    fn of(decision: &'a Decision, factor: Option<FactorKind>) -> Self {
         let Durations {
             directory,
             store,
@@ -97,7 +96,7 @@ impl<'a> Body<'a> {
             station_from: decision.station_from.clone(),
             zone: decision.zone.clone(),
             rule: decision.rule.clone(),
-            factor: decision.factor,
+            factor: factor.or(decision.factor),
             outcome: decision.outcome,
             reason: decision.reason,
             directory: decision.directory.clone(),
@@ -142,37 +141,44 @@ fn attempt_id(text: String) -> Result<AttemptId, Error> {
 }
 
 impl Writing {
-    /// Writes a decision down.
+    /// Writes a decision down, as the newest of its account, whose row is saved by the caller; `factor` is the one that it is
+    /// about, unless it says so itself.
     pub(super) fn add_decision(
         &self,
-        account: Option<i64>,
+        account: Option<&mut AccountRow>,
         decision: &Decision,
+        factor: Option<FactorKind>,
     ) -> Result<(), Error> {
-        let body = serde_json::to_string(&Body::of(decision))?;
+        let body = serde_json::to_string(&Body::of(decision, factor))?;
         self.execute(
             ADD_DECISION,
             params![
                 decision.at.millis(),
                 decision.attempt.as_str(),
-                account,
+                account.as_ref().map(|row| row.id),
+                account.as_ref().and_then(|row| row.newest),
                 &*decision.name,
                 body
             ],
         )?;
+        if let Some(row) = account {
+            row.newest = Some(self.connection.last_insert_rowid());
+        }
         Ok(())
     }
 
     /// See [`super::Store::record`].
     pub(super) fn record(&self, decision: &Decision) -> Result<(), Error> {
         let Some(account) = &decision.account else {
-            return self.add_decision(None, decision);
+            return self.add_decision(None, decision, None);
         };
-        let row = self.account_or_new(account, &decision.name)?;
-        self.add_decision(Some(row.id), decision)?;
+        let mut row = self.account_or_new(account, &decision.name)?;
+        self.add_decision(Some(&mut row), decision, None)?;
         match decision.outcome {
-            Outcome::Accept => self.welcome(&row, decision),
-            Outcome::Reject | Outcome::Challenge | Outcome::Undecided => Ok(()),
+            Outcome::Accept => self.welcome(&mut row, decision)?,
+            Outcome::Reject | Outcome::Challenge | Outcome::Undecided => {}
         }
+        self.save(&row)
     }
 
     pub(super) fn open_and_record(
@@ -283,17 +289,27 @@ impl Writing {
         ] {
             self.execute(sql, [until.millis()])?;
         }
-        if now.since(self.stations_swept.get()) > STATIONS_SWEPT {
-            self.execute(SWEEP_STATIONS, [now.before(limits.station_known).millis()])?;
-            self.stations_swept.set(now);
-        }
         let oldest = now.before(self.audit_keep).millis();
         let rows = i64::try_from(self.audit_rows).unwrap_or(i64::MAX);
-        let mut more = false;
+        let mut more = self.sweep_stations_in_turn(now)?;
         for sql in PRUNE {
             more |= self.execute(sql, params![oldest, rows, SWEPT])? == SWEPT as usize;
         }
         Ok(more)
+    }
+
+    /// Once an hour goes through all accounts, some at a time. Says whether there are more.
+    fn sweep_stations_in_turn(&self, now: Timestamp) -> Result<bool, Error> {
+        let (begun, after) = self.stations_swept.get();
+        let (begun, after) = match after {
+            None if now.since(begun) <= STATIONS_SWEPT => return Ok(false),
+            None => (now, 0),
+            Some(after) => (begun, after),
+        };
+        let until = now.before(self.limits.station_known);
+        let last = self.sweep_stations(after, until, SWEPT)?;
+        self.stations_swept.set((begun, last));
+        Ok(last.is_some())
     }
 }
 
@@ -332,17 +348,9 @@ const OF_ATTEMPT: Tellers = Tellers(statement(SQL, "decisions-of-attempt"), None
 pub(super) fn story(reader: &Connection, wanted: &Wanted, limit: u32) -> Result<Vec<Told>, Error> {
     match wanted {
         Wanted::Newest => tell(reader, &NEWEST, None, limit),
-        Wanted::Account(account) => {
-            let id: Option<i64> = reader
-                .prepare_cached(ACCOUNT_ID)?
-                .query_row([account.as_str()], |row| row.get(0))
-                .optional()?;
-            id.map_or(Ok(Vec::new()), |id| {
-                tell(reader, &OF_ACCOUNT, Some(&id), limit)
-            })
-        }
+        Wanted::Account(account) => tell(reader, &OF_ACCOUNT, Some(&number(account)), limit),
         Wanted::Name(name) => tell(reader, &OF_NAME, Some(&name.as_str()), limit),
-        Wanted::Attempt(attempt) => tell(reader, &OF_ATTEMPT, Some(attempt), limit),
+        Wanted::Attempt(attempt) => tell(reader, &OF_ATTEMPT, Some(&attempt.as_str()), limit),
     }
 }
 

@@ -24,11 +24,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 const SQL: &str = include_str!("sql/codes.sql");
-const SEEDS: &str = statement(SQL, "seeds");
-const USE_STEP: &str = statement(SQL, "use-step");
+const SEED: &str = statement(SQL, "seed");
 const RECOVERY_CODE: &str = statement(SQL, "recovery-code");
 const USE_RECOVERY_CODE: &str = statement(SQL, "use-recovery-code");
-const USE_FACTOR: &str = statement(SQL, "use-factor");
 const SENT_CODE: &str = statement(SQL, "sent-code");
 const USE_SENT_CODE: &str = statement(SQL, "use-sent-code");
 const MISS_SENT_CODE: &str = statement(SQL, "miss-sent-code");
@@ -45,6 +43,7 @@ const NTH_FOR_ACCOUNT: &str = statement(SQL, "nth-message-for-account");
 const NTH: &str = statement(SQL, "nth-message");
 const ADD_MESSAGE: &str = statement(SQL, "add-message");
 const OPEN_SENT_CODE: &str = statement(SQL, "open-sent-code");
+const LOOK_FOR_SENT_CODE: &str = statement(SQL, "look-for-sent-code");
 
 /// The kinds of factor that may be used, as a set.
 #[derive(Clone, Copy)]
@@ -80,9 +79,15 @@ struct Guess<'a> {
 
 /// What a factor says to a code.
 enum Match {
-    Fresh(FactorKind, Option<i64>),
+    Fresh(FactorKind, Option<Mark>),
     Used(FactorKind),
     None,
+}
+
+/// What is marked when a factor's code is accepted: the factor, and the step of a TOTP.
+struct Mark {
+    factor: i64,
+    step: Option<i64>,
 }
 
 impl Match {
@@ -106,16 +111,16 @@ impl Writing {
         account: &AccountId,
         code: &str,
         only: Kinds,
-        mut decision: Decision,
+        decision: &Decision,
     ) -> Result<CodeJudged, Error> {
         let now = self.clock.now();
-        let row = &self.account_or_new(account, &decision.name)?;
+        let row = self.account_or_new(account, &decision.name)?;
         if let Some(until) = row.locked_until.filter(|until| *until > now) {
             return Ok(CodeJudged::Locked { until });
         }
         let guess = Guess {
             account,
-            row,
+            row: &row,
             code,
             only,
             now,
@@ -130,14 +135,9 @@ impl Writing {
             .or_else(|| self.judge_sent(&guess))?
             .or_else(|| self.judge_recovery(&guess))?;
         match judged {
-            Match::Fresh(kind, factor) => {
-                if row.wrong > 0 || row.locks > 0 {
-                    self.forgive(row.id)?;
-                }
-                decision.account = Some(account.clone());
-                decision.factor = Some(kind);
-                self.add_decision(Some(row.id), &decision)?;
-                self.welcome(row, &decision)?;
+            Match::Fresh(kind, mark) => {
+                let factor = mark.as_ref().map(|mark| mark.factor);
+                self.accept(row, (kind, mark), decision)?;
                 Ok(CodeJudged::Accepted { kind, factor })
             }
             Match::Used(kind) => Ok(CodeJudged::Used(kind)),
@@ -145,34 +145,57 @@ impl Writing {
         }
     }
 
+    /// Marks the factor as used, and records the decision that follows.
+    fn accept(
+        &self,
+        mut row: AccountRow,
+        (kind, mark): (FactorKind, Option<Mark>),
+        decision: &Decision,
+    ) -> Result<(), Error> {
+        if row.wrong > 0 || row.locks > 0 {
+            self.forgive(row.id)?;
+        }
+        if let Some(Mark { factor, step }) = mark {
+            row.mark(factor, step, self.clock.now());
+        }
+        self.add_decision(Some(&mut row), decision, Some(kind))?;
+        self.welcome(&mut row, decision)?;
+        self.save(&row)
+    }
+
     fn judge_totp(&self, guess: &Guess<'_>) -> Result<Match, Error> {
         if !guess.only.has(FactorKind::Totp) || !(6..=8).contains(&guess.code.len()) {
             return Ok(Match::None);
         }
         let mut judged = Match::None;
-        let mut statement = self.connection.prepare_cached(SEEDS)?;
-        let mut rows = statement.query([guess.row.id])?;
-        while let Some(row) = rows.next()? {
-            let (id, digits): (i64, u8) = (row.get(0)?, row.get(1)?);
+        let mut statement = self.connection.prepare_cached(SEED)?;
+        for factor in guess.row.factors.iter().map(|used| used.0) {
+            let mut rows = statement.query((factor, guess.row.id))?;
+            let Some(row) = rows.next()? else {
+                continue;
+            };
+            let digits: u8 = row.get(0)?;
             if usize::from(digits) != guess.code.len() {
                 continue;
             }
+            let sealed = row.get_ref(2)?.as_blob().unwrap_or_default();
             let seed = self
                 .data
-                .open(
-                    &seed_place(id),
-                    row.get_ref(3)?.as_blob().unwrap_or_default(),
-                )
+                .open(&seed_place(factor), sealed)
                 .map_err(|_| Error::WrongKey)?;
-            let algorithm = algorithm(row.get_ref(2)?.as_str().unwrap_or_default())?;
+            let algorithm = algorithm(row.get_ref(1)?.as_str().unwrap_or_default())?;
             let totp = Totp::new(seed, algorithm, digits)
                 .map_err(|_| Error::damaged("a seed that cannot be used"))?;
             let Some(step) = totp.verify(guess.code, guess.now) else {
                 continue;
             };
             let step = i64::try_from(step.0).unwrap_or(i64::MAX);
-            if self.execute(USE_STEP, params![id, step, guess.now.millis()])? == 1 {
-                return Ok(Match::Fresh(FactorKind::Totp, Some(id)));
+            if guess.row.is_new(factor, step) {
+                let mark = Mark {
+                    factor,
+                    step: Some(step),
+                };
+                return Ok(Match::Fresh(FactorKind::Totp, Some(mark)));
             }
             judged = Match::Used(FactorKind::Totp);
         }
@@ -181,6 +204,9 @@ impl Writing {
 
     fn judge_sent(&self, guess: &Guess<'_>) -> Result<Match, Error> {
         let now = guess.now.millis();
+        if guess.row.sent_until.is_none_or(|until| until <= guess.now) {
+            return Ok(Match::None);
+        }
         let mut statement = self.connection.prepare_cached(SENT_CODE)?;
         let mut rows = statement.query((guess.row.id, now))?;
         let Some(row) = rows.next()? else {
@@ -218,8 +244,8 @@ impl Writing {
         if self.execute(USE_RECOVERY_CODE, (factor, &digest, now))? == 0 {
             return Ok(Match::Used(FactorKind::Recovery));
         }
-        self.execute(USE_FACTOR, (factor, now))?;
-        Ok(Match::Fresh(FactorKind::Recovery, Some(factor)))
+        let mark = Mark { factor, step: None };
+        Ok(Match::Fresh(FactorKind::Recovery, Some(mark)))
     }
 
     fn wrong_codes(&self) -> u32 {
@@ -295,6 +321,7 @@ impl Writing {
         if let Some(until) = self.messages_limited(account, &number, now)? {
             return Ok(CodeIssued::Limited { until });
         }
+        let until = now.after(self.limits.code_life).millis();
         self.execute(ADD_MESSAGE, (now.millis(), account, &number))?;
         self.execute(
             OPEN_SENT_CODE,
@@ -304,9 +331,10 @@ impl Writing {
                 code.digest,
                 code.digits,
                 self.limits.code_tries,
-                now.after(self.limits.code_life).millis()
+                until
             ],
         )?;
+        self.execute(LOOK_FOR_SENT_CODE, (account, until))?;
         self.clear_wrong_codes(account)?;
         Ok(CodeIssued::Send)
     }

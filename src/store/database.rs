@@ -28,10 +28,7 @@ const READERS: usize = 4;
 const PAGE_OCTETS: u32 = 2048;
 /// Statements kept prepared by a connection: more than this room has.
 const STATEMENTS: usize = 128;
-/// Pages of the log after which a commit moves it into the database: 8 MiB, so that pages written by several logins
-/// are moved once, and that the log is little beside the database.
-const CHECKPOINT_PAGES: u32 = 4096;
-/// What the log's file is cut to after it was moved: twice its usual size.
+/// What the log's file is cut to when it begins anew: well over its usual size.
 const LOG_OCTETS: u32 = 16 << 20;
 /// How long to wait for another program (a shell of `sqlite3`, say) that holds the database.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -152,9 +149,19 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", true)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", LOG_OCTETS)?;
     connection.pragma_update(None, "cache_size", -32_768)?;
+    Ok(connection)
+}
+
+/// Opens a connection that moves the log into the database, and does nothing else.
+pub(super) fn open_mover(path: &Path) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    settle(&connection)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
 }
 
@@ -285,18 +292,14 @@ impl Readers {
         })
     }
 
-    /// One for a read of microseconds: the first that is free, else in turn.
+    /// One for a read of microseconds: the first that is free, for it has the most pages at hand; else in turn.
     pub(super) fn short(&self) -> MutexGuard<'_, Connection> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % READERS;
-        let (before, from) = self.short.split_at(turn);
-        let mut order = from.iter().chain(before);
-        let first = order.next().unwrap_or(&self.long);
-        if let Ok(free) = first.try_lock() {
-            return free;
-        }
-        order
-            .find_map(|reader| reader.try_lock().ok())
-            .unwrap_or_else(|| first.lock().unwrap_or_else(PoisonError::into_inner))
+        let free = self.short.iter().find_map(|reader| reader.try_lock().ok());
+        free.unwrap_or_else(|| {
+            let turn = self.next.fetch_add(1, Ordering::Relaxed) % READERS;
+            let reader = self.short.get(turn).unwrap_or(&self.long);
+            reader.lock().unwrap_or_else(PoisonError::into_inner)
+        })
     }
 
     /// The one for reads that take long. Not for the runtime's threads.
@@ -325,7 +328,7 @@ mod tests {
             .collect();
         assert_eq!(
             sums,
-            ["491ed5e1178106e4fa607e99346b913af2e40b1d563a580bb635b789eae917b5"]
+            ["1aed27dcf1ec6e70647150036ba024d961ab3f10f58cd0fac19dcb04c6d24263"]
         );
     }
 }

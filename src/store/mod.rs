@@ -25,7 +25,7 @@ use rusqlite::Connection;
 use zeroize::Zeroizing;
 
 use crate::account::{AccountId, AccountKey, ClientName, Decision, FactorKind, Station};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::factor::Totp;
 use crate::secret::Key;
 use codes::Kinds;
@@ -89,7 +89,7 @@ impl Store {
             limits: limits.load_full(),
             audit_keep: settings.audit_keep,
             audit_rows: settings.audit_rows,
-            stations_swept: Cell::new(Timestamp::default()),
+            stations_swept: Cell::default(),
         };
         Ok(Self {
             inner: Arc::new(Inner {
@@ -161,7 +161,7 @@ impl Store {
     ) -> Result<CodeJudged, Error> {
         let (account, code) = (account.clone(), Zeroizing::new(code.to_owned()));
         let only = Kinds::of(only);
-        self.write(move |writing| writing.use_code(&account, &code, only, decision))
+        self.write(move |writing| writing.use_code(&account, &code, only, &decision))
             .await
     }
 
@@ -340,7 +340,7 @@ impl Store {
     /// When it cannot be read.
     pub async fn known(&self, account: &AccountId) -> Result<Option<KnownAccount>, Error> {
         let (account, now) = (account.clone(), self.inner.clock.now());
-        self.read(move |reader| people::known(reader, now, &account))
+        self.read(move |reader| people::known(reader, now, account))
             .await
     }
 
@@ -459,7 +459,7 @@ impl Store {
     async fn write<T, W>(&self, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
-        W: FnOnce(&Writing) -> Result<T, Error> + Send + 'static,
+        W: Fn(&Writing) -> Result<T, Error> + Send + 'static,
     {
         self.inner.writer.write(work).await
     }

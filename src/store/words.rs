@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{
-    AccountId, AccountKey, ClientName, Decision, FactorKind, Language, Reason, Station,
+    AccountId, AccountKey, AttemptId, ClientName, Decision, FactorKind, Language, Reason, Station,
 };
 use crate::clock::Timestamp;
 use crate::factor::TotpStep;
@@ -141,7 +141,7 @@ pub struct Challenge {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChallengeFacts {
     /// The attempt's number.
-    pub attempt: crate::account::AttemptId,
+    pub attempt: AttemptId,
     /// The station of the first request.
     pub station: Station,
     /// The attribute that told it.
@@ -245,7 +245,7 @@ pub enum Wanted {
     /// An account key, for people that the directory does not know (any more).
     Name(AccountKey),
     /// One attempt.
-    Attempt(String),
+    Attempt(AttemptId),
 }
 
 /// What an account is, for lists.

@@ -1,6 +1,8 @@
 //! The one thread that writes: it collects what is queued, does it in one transaction, and answers
 //! when that is on the disk.
 
+mod checkpoints;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +12,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
+
+use checkpoints::Checkpoints;
 
 use super::{Error, Limits, database, keys};
 use crate::clock::{Clock, Timestamp};
@@ -21,13 +25,6 @@ const QUEUE: usize = 8192;
 /// Jobs in one commit: enough that the disk's flush is shared, few enough that the first need not
 /// wait long for the last.
 const BATCH: usize = 256;
-/// A log longer than this is moved into the database even if that means waiting for readers: four
-/// times the size at which it is moved in passing.
-const LONG_LOG: u64 = 32 << 20;
-/// How long the writer waits for readers then; logins wait with it.
-const LOG_PATIENCE: Duration = Duration::from_millis(50);
-/// Commits between two looks at the log's length.
-const LOG_LOOK: u32 = 64;
 
 /// What a job works with.
 pub(super) struct Writing {
@@ -38,7 +35,8 @@ pub(super) struct Writing {
     pub(super) limits: Arc<Limits>,
     pub(super) audit_keep: Duration,
     pub(super) audit_rows: u64,
-    pub(super) stations_swept: std::cell::Cell<Timestamp>,
+    /// When stations were last looked through, and the account after which to go on.
+    pub(super) stations_swept: std::cell::Cell<(Timestamp, Option<i64>)>,
 }
 
 /// Whether the last write succeeded.
@@ -85,14 +83,14 @@ impl Pulse {
 
 /// One operation on its way through the writer.
 trait Job: Send {
-    /// Does it, and keeps the result. An error is given back as far as it concerns the others.
+    /// Does it, and keeps the result; again, if what was done before was undone. An error is given back as far as it concerns the others.
     fn run(&mut self, writing: &Writing) -> Result<(), Error>;
     /// Gives the result, now that it is on the disk; or says that nothing is.
     fn answer(self: Box<Self>, failed: Option<&Error>);
 }
 
 struct Task<T, W> {
-    work: Option<W>,
+    work: W,
     done: Option<Result<T, Error>>,
     reply: Option<oneshot::Sender<Result<T, Error>>>,
 }
@@ -100,13 +98,10 @@ struct Task<T, W> {
 impl<T, W> Job for Task<T, W>
 where
     T: Send,
-    W: FnOnce(&Writing) -> Result<T, Error> + Send,
+    W: Fn(&Writing) -> Result<T, Error> + Send,
 {
     fn run(&mut self, writing: &Writing) -> Result<(), Error> {
-        let Some(work) = self.work.take() else {
-            return Ok(());
-        };
-        let done = work(writing);
+        let done = (self.work)(writing);
         let concerns = done.as_ref().map(|_| ()).map_err(Error::same);
         self.done = Some(done);
         concerns
@@ -140,7 +135,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the thread.
     pub(super) fn start(
-        writing: Writing,
+        mut writing: Writing,
         limits: Arc<ArcSwap<Limits>>,
         path: &Path,
     ) -> Result<Self, Error> {
@@ -149,12 +144,12 @@ impl Writer {
             writable: AtomicBool::new(true),
             last_error: Mutex::new(None),
         });
+        let checkpoints = Checkpoints::start(&mut writing.connection, path, pulse.clone())?;
         let mut desk = Desk {
             writing,
             limits,
             jobs,
-            log: database::beside(path, "-wal"),
-            commits: 0,
+            checkpoints,
             pulse: pulse.clone(),
         };
         let thread = std::thread::Builder::new()
@@ -173,15 +168,15 @@ impl Writer {
         self.queue.as_ref().is_some_and(|queue| !queue.is_closed())
     }
 
-    /// Does some work in the writer; returns when it is on the disk.
+    /// Does some work in the writer; returns when it is on the disk. It may be done several times, of which the last counts.
     pub(super) async fn write<T, W>(&self, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
-        W: FnOnce(&Writing) -> Result<T, Error> + Send + 'static,
+        W: Fn(&Writing) -> Result<T, Error> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Job(Box::new(Task {
-            work: Some(work),
+            work,
             done: None,
             reply: Some(reply),
         })))?;
@@ -191,10 +186,10 @@ impl Writer {
     /// Does some work in the writer whose result nobody waits for. `false` when the queue is full.
     pub(super) fn tell<W>(&self, work: W) -> bool
     where
-        W: FnOnce(&Writing) -> Result<(), Error> + Send + 'static,
+        W: Fn(&Writing) -> Result<(), Error> + Send + 'static,
     {
         self.send(Message::Job(Box::new(Task {
-            work: Some(work),
+            work,
             done: None,
             reply: None,
         })))
@@ -230,8 +225,7 @@ struct Desk {
     writing: Writing,
     limits: Arc<ArcSwap<Limits>>,
     jobs: mpsc::Receiver<Message>,
-    log: PathBuf,
-    commits: u32,
+    checkpoints: Checkpoints,
     pulse: Arc<Pulse>,
 }
 
@@ -267,7 +261,7 @@ impl Desk {
             if let Some((key_file, reply)) = rotation {
                 let _unheard = reply.send(keys::rotate(&mut self.writing, &key_file));
             }
-            self.shorten_log();
+            self.checkpoints.look(&self.writing.connection);
         }
     }
 
@@ -289,24 +283,38 @@ impl Desk {
         }
     }
 
-    /// One transaction; an error is everybody's.
+    /// One transaction; an error is everybody's. One that is a job's own matter undoes all: then each is done once more
+    /// behind a savepoint, which costs a copy of each page that it touches.
     fn transact(&self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
-        let connection = &self.writing.connection;
-        let run = |sql: &str| connection.prepare_cached(sql)?.execute([]).map(|_| ());
-        run("BEGIN IMMEDIATE")?;
-        for job in batch {
-            run("SAVEPOINT job")?;
-            if let Err(error) = job.run(&self.writing) {
-                // A full disk or a damaged page is no matter of one job; SQLite may have rolled back all.
-                if error.is_grave() || connection.is_autocommit() {
-                    return Err(error);
-                }
-                self.pulse.note(&error.to_string());
-                run("ROLLBACK TO job")?;
+        self.run("BEGIN IMMEDIATE")?;
+        if let Err(error) = batch.iter_mut().try_for_each(|job| job.run(&self.writing)) {
+            // A full disk or a failing one is no matter of one job.
+            if error.is_grave() {
+                return Err(error);
             }
-            run("RELEASE job")?;
+            self.undo();
+            self.run("BEGIN IMMEDIATE")?;
+            batch.iter_mut().try_for_each(|job| self.guarded(job))?;
         }
-        run("COMMIT")?;
+        self.run("COMMIT")
+    }
+
+    /// Does one job so that its failure is its own.
+    fn guarded(&self, job: &mut Box<dyn Job>) -> Result<(), Error> {
+        self.run("SAVEPOINT job")?;
+        if let Err(error) = job.run(&self.writing) {
+            // SQLite may have undone all on its own.
+            if error.is_grave() || self.writing.connection.is_autocommit() {
+                return Err(error);
+            }
+            self.pulse.note(&error.to_string());
+            self.run("ROLLBACK TO job")?;
+        }
+        self.run("RELEASE job")
+    }
+
+    fn run(&self, sql: &str) -> Result<(), Error> {
+        self.writing.connection.prepare_cached(sql)?.execute([])?;
         Ok(())
     }
 
@@ -316,24 +324,6 @@ impl Desk {
             && let Err(error) = connection.execute_batch("ROLLBACK")
         {
             self.pulse.fail(&Error::from(error).to_string());
-        }
-    }
-
-    /// Keeps the log from growing while there is always a reader that holds it.
-    fn shorten_log(&mut self) {
-        self.commits = self.commits.wrapping_add(1);
-        if !self.commits.is_multiple_of(LOG_LOOK)
-            || std::fs::metadata(&self.log).map_or(0, |log| log.len()) < LONG_LOG
-        {
-            return;
-        }
-        let connection = &self.writing.connection;
-        let shortened = connection
-            .busy_timeout(LOG_PATIENCE)
-            .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
-        let patient = connection.busy_timeout(database::PATIENCE);
-        if let Err(error) = shortened.and(patient) {
-            log::warn!("the store's log cannot be shortened: {error}");
         }
     }
 }
@@ -390,15 +380,15 @@ mod tests {
         let (master, _) = master_key(&settings).unwrap();
         let store = Store::open(&settings, &master, Clock::system()).unwrap();
         let (open, gate) = std::sync::mpsc::channel::<()>();
-        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (begin, mut begun) = tokio::sync::mpsc::channel(1);
         let gate = std::sync::Mutex::new(gate);
         let held = store.inner.writer.tell(move |_| {
-            begin.send(()).unwrap();
+            begin.try_send(()).unwrap();
             let _opened = gate.lock().unwrap().recv();
             Ok(())
         });
         assert!(held);
-        begun.await.unwrap();
+        begun.recv().await.unwrap();
         let taken = (0..2 * super::QUEUE)
             .filter(|_| store.inner.writer.tell(|_| Ok(())))
             .count();

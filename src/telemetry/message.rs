@@ -244,7 +244,7 @@ pub(super) mod tests {
 
     pub(in crate::telemetry) fn decision(outcome: Outcome, reason: Reason) -> Decision {
         Decision {
-            attempt: AttemptId::new([1; 5]),
+            attempt: AttemptId::new(Timestamp::from_millis(1)),
             at: Timestamp::from_secs(1_700_000_000),
             account: None,
             name: "campus/taro".into(),

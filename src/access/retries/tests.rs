@@ -125,7 +125,7 @@ fn answers_to_one_challenge_are_one_attempt() {
 
 fn settled(verdict: Verdict, held_code: bool, station: Station) -> Arc<Settled> {
     let decision = Decision {
-        attempt: AttemptId::new([1; 5]),
+        attempt: AttemptId::new(Timestamp::from_millis(1)),
         at: Timestamp::default(),
         account: None,
         name: "campus/hanako".into(),

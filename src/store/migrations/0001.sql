@@ -11,19 +11,29 @@ CREATE TABLE key (
     sealed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One row for everybody about whom anything is kept. Times are milliseconds since 1970.
+-- One row for everybody about whom anything is kept, under a number made from the stable id. All that a login changes is in
+-- it, for each page that is written costs more than the row. Times are milliseconds since 1970.
+--   wrong_password: when the last came; sent_until: when the last sent code ends: whether to look for any
+--   factors: [[number, last step used or -1, when used], …]; stations that logged in: [[station, when seen], …]
+--   newest: the newest of its decisions
 CREATE TABLE account (
-    id           INTEGER PRIMARY KEY,
-    stable       TEXT    NOT NULL UNIQUE,
-    name         TEXT    NOT NULL,
-    wrong        INTEGER NOT NULL DEFAULT 0,
-    locks        INTEGER NOT NULL DEFAULT 0,
-    locked_until INTEGER
+    id             INTEGER PRIMARY KEY,
+    stable         TEXT    NOT NULL,
+    name           TEXT    NOT NULL,
+    wrong          INTEGER NOT NULL DEFAULT 0,
+    locks          INTEGER NOT NULL DEFAULT 0,
+    locked_until   INTEGER,
+    wrong_password INTEGER,
+    sent_until     INTEGER,
+    newest         INTEGER,
+    factors        TEXT    NOT NULL DEFAULT '[]',
+    stations       TEXT    NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE INDEX account_name ON account (name);
 CREATE INDEX account_locked ON account (locked_until) WHERE locked_until IS NOT NULL;
 
--- AUTOINCREMENT: the number is part of what a seed is sealed to, and is never given twice.
+-- What was enrolled; a login changes nothing here. AUTOINCREMENT: the number is part of what a seed is sealed to, and is
+-- never given twice.
 CREATE TABLE factor (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     account   INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
@@ -33,9 +43,7 @@ CREATE TABLE factor (
     algorithm TEXT    NOT NULL,
     seed      BLOB    NOT NULL,
     proven    INTEGER NOT NULL,
-    enrolled  INTEGER NOT NULL,
-    used      INTEGER,
-    last_step INTEGER NOT NULL DEFAULT -1
+    enrolled  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX factor_account ON factor (account);
 
@@ -104,14 +112,6 @@ CREATE TABLE challenge (
 CREATE INDEX challenge_account ON challenge (account, opened);
 CREATE INDEX challenge_expires ON challenge (expires);
 
--- Stations that logged in.
-CREATE TABLE station (
-    account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
-    station TEXT    NOT NULL,
-    seen    INTEGER NOT NULL,
-    PRIMARY KEY (account, station)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE wrong_password (
     id      INTEGER PRIMARY KEY,
     account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
@@ -120,16 +120,17 @@ CREATE TABLE wrong_password (
 ) STRICT;
 CREATE INDEX wrong_password_account ON wrong_password (account, station);
 
--- The audit trail: decisions after a proven password, one row each.
+-- The audit trail: decisions after a proven password, one row each. Those of an account are a chain: each names the one
+-- before it, the account the newest. A row that was thrown away, or belongs to somebody else by now, ends it.
 CREATE TABLE decision (
-    id      INTEGER PRIMARY KEY,
-    at      INTEGER NOT NULL,
-    attempt TEXT    NOT NULL,
-    account INTEGER,
-    name    TEXT    NOT NULL,
-    body    TEXT    NOT NULL
+    id       INTEGER PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    attempt  TEXT    NOT NULL,
+    account  INTEGER,
+    previous INTEGER,
+    name     TEXT    NOT NULL,
+    body     TEXT    NOT NULL
 ) STRICT;
-CREATE INDEX decision_account ON decision (account) WHERE account IS NOT NULL;
 CREATE INDEX decision_attempt ON decision (attempt);
 CREATE INDEX decision_name ON decision (name) WHERE account IS NULL;
 

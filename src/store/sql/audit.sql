@@ -1,5 +1,5 @@
 -- :add-decision
-INSERT INTO decision (at, attempt, account, name, body) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO decision (at, attempt, account, previous, name, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 
 -- :count-failure
 INSERT INTO failure (at, account, client, reason, last, count, names, stations)
@@ -17,18 +17,24 @@ INSERT INTO operator (at, account, uid, what) VALUES (?1, ?2, ?3, ?4)
 -- :add-accounting
 INSERT INTO accounting (at, digest, body) VALUES (?1, ?2, ?3) ON CONFLICT (digest) DO NOTHING
 
--- :account-id
-SELECT id FROM account WHERE stable = ?1
-
 -- :decisions-newest
 SELECT decision.at, attempt, account.stable, decision.name, body
 FROM decision LEFT JOIN account ON account.id = decision.account
 ORDER BY decision.id DESC LIMIT ?1
 
 -- :decisions-of-account
+WITH RECURSIVE chain (id, previous, account) AS (
+    SELECT decision.id, previous, account.id
+    FROM account JOIN decision ON decision.id = account.newest AND decision.account = account.id
+    WHERE account.id = ?2
+    UNION ALL
+    SELECT decision.id, decision.previous, chain.account
+    FROM chain JOIN decision
+        ON decision.id = chain.previous AND decision.id < chain.id AND decision.account = chain.account
+    LIMIT ?1)
 SELECT decision.at, attempt, account.stable, decision.name, body
-FROM decision JOIN account ON account.id = decision.account
-WHERE decision.account = ?2 ORDER BY decision.id DESC LIMIT ?1
+FROM chain JOIN decision ON decision.id = chain.id JOIN account ON account.id = chain.account
+ORDER BY decision.id DESC LIMIT ?1
 
 -- :decisions-of-attempt
 SELECT decision.at, attempt, account.stable, decision.name, body
@@ -36,26 +42,35 @@ FROM decision LEFT JOIN account ON account.id = decision.account
 WHERE attempt = ?2 ORDER BY decision.id DESC LIMIT ?1
 
 -- :decisions-of-name
+WITH RECURSIVE chain (id, previous, account) AS (
+    SELECT decision.id, previous, account.id
+    FROM account JOIN decision ON decision.id = account.newest AND decision.account = account.id
+    WHERE account.name = ?2
+    UNION ALL
+    SELECT decision.id, decision.previous, chain.account
+    FROM chain JOIN decision
+        ON decision.id = chain.previous AND decision.id < chain.id AND decision.account = chain.account
+    ORDER BY 1 DESC LIMIT ?1)
 SELECT decision.at, attempt, account.stable, decision.name, body
 FROM decision LEFT JOIN account ON account.id = decision.account
 WHERE decision.id IN (
     SELECT id FROM decision WHERE account IS NULL AND name = ?2
     UNION
-    SELECT decision.id FROM account JOIN decision ON decision.account = account.id WHERE account.name = ?2)
+    SELECT id FROM chain)
 ORDER BY decision.id DESC LIMIT ?1
 
 -- :failures-newest
-SELECT failure.at, last, count, account.stable, names, stations, client, reason
+SELECT failure.at, last, count, account.stable, names, failure.stations, client, reason
 FROM failure LEFT JOIN account ON account.id = failure.account
 ORDER BY failure.id DESC LIMIT ?1
 
 -- :failures-of-account
-SELECT failure.at, last, count, account.stable, names, stations, client, reason
+SELECT failure.at, last, count, account.stable, names, failure.stations, client, reason
 FROM failure JOIN account ON account.id = failure.account
 WHERE failure.account = ?2 ORDER BY failure.at DESC LIMIT ?1
 
 -- :failures-of-name
-SELECT failure.at, last, count, account.stable, names, stations, client, reason
+SELECT failure.at, last, count, account.stable, names, failure.stations, client, reason
 FROM failure LEFT JOIN account ON account.id = failure.account
 WHERE failure.account IN (SELECT id FROM account WHERE name = ?2)
     OR (failure.account = 0 AND EXISTS (SELECT 1 FROM json_each(failure.names) WHERE value = ?2))
@@ -115,6 +130,3 @@ DELETE FROM wrong_code WHERE at <= ?1
 
 -- :sweep-wrong-passwords
 DELETE FROM wrong_password WHERE at <= ?1
-
--- :sweep-stations
-DELETE FROM station WHERE seen <= ?1

@@ -1,8 +1,5 @@
--- :seeds
-SELECT id, digits, algorithm, seed, last_step FROM factor WHERE account = ?1 AND kind = 'totp'
-
--- :use-step
-UPDATE factor SET last_step = ?2, used = ?3, proven = 1 WHERE id = ?1 AND last_step < ?2
+-- :seed
+SELECT digits, algorithm, seed FROM factor WHERE id = ?1 AND account = ?2 AND kind = 'totp'
 
 -- :recovery-code
 SELECT factor.id, recovery_code.used FROM factor
@@ -11,9 +8,6 @@ WHERE factor.account = ?1 AND factor.kind = 'recovery'
 
 -- :use-recovery-code
 UPDATE recovery_code SET used = ?3 WHERE factor = ?1 AND digest = ?2 AND used IS NULL
-
--- :use-factor
-UPDATE factor SET used = ?2 WHERE id = ?1
 
 -- :sent-code
 SELECT kind, digest, used FROM sent_code WHERE account = ?1 AND tries_left > 0 AND expires > ?2
@@ -68,3 +62,6 @@ INSERT INTO message (at, account, number) VALUES (?1, ?2, ?3)
 INSERT INTO sent_code (account, kind, digest, digits, tries_left, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (account) DO UPDATE SET kind = excluded.kind, digest = excluded.digest,
     digits = excluded.digits, tries_left = excluded.tries_left, expires = excluded.expires, used = NULL
+
+-- :look-for-sent-code
+UPDATE account SET sent_until = ?2 WHERE id = ?1

@@ -1,38 +1,35 @@
 -- :find-account
-SELECT id, name, wrong, locks, locked_until FROM account WHERE stable = ?1
+SELECT stable, name, wrong, locks, locked_until, wrong_password, sent_until, newest, factors, stations
+FROM account WHERE id = ?1
 
 -- :add-account
-INSERT INTO account (stable, name) VALUES (?1, ?2)
+INSERT INTO account (id, stable, name) VALUES (?1, ?2, ?3)
+
+-- :save-account
+UPDATE account SET newest = ?2, factors = ?3, stations = ?4 WHERE id = ?1
 
 -- :name-account
 UPDATE account SET name = ?2 WHERE id = ?1
 
--- :standing
-SELECT account.id, account.locked_until, sent_code.digits
-FROM account
-LEFT JOIN sent_code ON sent_code.account = account.id
-    AND sent_code.used IS NULL AND sent_code.tries_left > 0 AND sent_code.expires > ?2
-WHERE account.stable = ?1
+-- :open-sent-code
+SELECT digits FROM sent_code WHERE account = ?1 AND used IS NULL AND tries_left > 0 AND expires > ?2
 
--- :factors
-SELECT id, kind, label,
+-- :factor
+SELECT kind, label,
     CASE kind WHEN 'recovery'
         THEN (SELECT count(*) FROM recovery_code WHERE factor = factor.id AND used IS NULL)
         ELSE digits END,
-    proven, enrolled, used
-FROM factor WHERE account = ?1 ORDER BY id
-
--- :station-known
-SELECT 1 FROM station WHERE account = ?1 AND station = ?2 AND seen > ?3
+    proven, enrolled
+FROM factor WHERE id = ?1 AND account = ?2
 
 -- :wrong-passwords
-SELECT wrong_password.station = ?2, wrong_password.at,
-    EXISTS (SELECT 1 FROM station WHERE station.account = ?1
-        AND station.station = wrong_password.station AND station.seen > ?4)
-FROM wrong_password WHERE account = ?1 AND at > ?3
+SELECT station, at FROM wrong_password WHERE account = ?1 AND at > ?2
 
 -- :add-wrong-password
 INSERT INTO wrong_password (account, station, at) VALUES (?1, ?2, ?3)
+
+-- :look-for-wrong-passwords
+UPDATE account SET wrong_password = ?2 WHERE id = ?1
 
 -- :trim-wrong-passwords-here
 DELETE FROM wrong_password WHERE id IN (
@@ -42,28 +39,15 @@ DELETE FROM wrong_password WHERE id IN (
 -- :trim-wrong-passwords-strange
 DELETE FROM wrong_password WHERE id IN (
     SELECT id FROM wrong_password WHERE account = ?1
-        AND NOT EXISTS (SELECT 1 FROM station WHERE station.account = ?1
-            AND station.station = wrong_password.station)
+        AND station NOT IN (SELECT value ->> 0 FROM json_each(?3))
     ORDER BY id DESC LIMIT -1 OFFSET ?2)
 
 -- :clear-wrong-passwords
 DELETE FROM wrong_password WHERE account = ?1 AND station = ?2
 
--- :station-seen
-SELECT seen FROM station WHERE account = ?1 AND station = ?2
-
--- :mark-station
-INSERT INTO station (account, station, seen) VALUES (?1, ?2, ?3)
-ON CONFLICT (account, station) DO UPDATE SET seen = excluded.seen
-
--- :trim-stations
-DELETE FROM station WHERE account = ?1 AND station IN (
-    SELECT station FROM station WHERE account = ?1
-    ORDER BY seen DESC LIMIT -1 OFFSET ?2)
-
 -- :add-factor
-INSERT INTO factor (account, kind, label, digits, algorithm, seed, proven, enrolled, last_step)
-VALUES (?1, ?2, ?3, ?4, ?5, x'', ?6, ?7, ?8)
+INSERT INTO factor (account, kind, label, digits, algorithm, seed, proven, enrolled)
+VALUES (?1, ?2, ?3, ?4, ?5, x'', ?6, ?7)
 
 -- :seal-factor
 UPDATE factor SET seed = ?2 WHERE id = ?1
@@ -72,7 +56,7 @@ UPDATE factor SET seed = ?2 WHERE id = ?1
 INSERT OR IGNORE INTO recovery_code (factor, digest) VALUES (?1, ?2)
 
 -- :remove-recovery
-DELETE FROM factor WHERE account = ?1 AND kind = 'recovery'
+DELETE FROM factor WHERE account = ?1 AND kind = 'recovery' RETURNING id
 
 -- :remove-factor
 DELETE FROM factor WHERE account = ?1 AND id = ?2
@@ -102,13 +86,16 @@ DELETE FROM challenge WHERE state IN (
 DELETE FROM challenge WHERE state = ?1 AND client = ?2 AND name = ?3 RETURNING body, expires
 
 -- :accounts
-SELECT id, stable, name, locked_until FROM account
+SELECT stable FROM account
 WHERE name > ?1
     AND (locked_until > ?2 OR EXISTS (SELECT 1 FROM factor WHERE factor.account = account.id))
 ORDER BY name, id LIMIT ?3
 
--- :known
-SELECT id, stable, name, locked_until FROM account WHERE stable = ?1
-
 -- :count-accounts
 SELECT count(DISTINCT account) FROM factor
+
+-- :stations-after
+SELECT id, stations FROM account WHERE id > ?1 ORDER BY id LIMIT ?2
+
+-- :keep-stations
+UPDATE account SET stations = ?2 WHERE id = ?1

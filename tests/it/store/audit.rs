@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sekisho::account::{AccountKey, ClientName, Outcome, Reason, Station};
+use sekisho::account::{AccountKey, AttemptId, ClientName, Outcome, Reason, Station};
 use sekisho::store::{AccountingRecord, Recorded, Store, Told, Wanted};
 
 use super::{Shop, accept, account, decision, failure, open, settings, shop};
@@ -40,7 +40,7 @@ async fn decision_is_told_as_it_was_written() {
 
     for wanted in [
         Wanted::Account(hanako.clone()),
-        Wanted::Attempt(first.attempt.as_str().to_owned()),
+        Wanted::Attempt(first.attempt.clone()),
     ] {
         let told = story(&shop, wanted).await;
         assert!(matches!(&told[..], [Told::Decision(one)] if one.attempt == first.attempt));
@@ -52,7 +52,7 @@ async fn decision_is_told_as_it_was_written() {
     .await;
     assert_eq!(of_name.len(), 2, "with account and without");
     assert!(
-        story(&shop, Wanted::Attempt("AAAAAAAA".into()))
+        story(&shop, Wanted::Attempt(AttemptId::new(first.at)))
             .await
             .is_empty()
     );
@@ -215,4 +215,100 @@ async fn accounting_is_kept_once() {
             "{record:?}"
         );
     }
+}
+
+/// The decisions of an account, as their notes.
+async fn notes(shop: &Shop, wanted: Wanted, limit: u32) -> Vec<String> {
+    let told = shop.store.story(wanted, limit).await.unwrap();
+    told.into_iter()
+        .map(|told| match told {
+            Told::Decision(decision) => decision.note.unwrap().to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn each_account_has_its_own_decisions_newest_first() {
+    let shop = shop();
+    let people: Vec<_> = (0..50).map(|who| account(&format!("p{who}"))).collect();
+    for round in 0..12 {
+        for (who, account) in people.iter().enumerate() {
+            let outcome = match (round + who) % 3 {
+                0 => Outcome::Accept,
+                1 => Outcome::Challenge,
+                _ => Outcome::Reject,
+            };
+            let mut decided = decision(Some(account), outcome, Reason::Proven);
+            // The first five are of one name.
+            decided.name = format!("campus/n{}", who / 5).into();
+            decided.at = shop.clock.now().after(Duration::from_secs(round as u64));
+            decided.note = Some(format!("{who}/{round}").into());
+            shop.store.record(Arc::new(decided)).await.unwrap();
+        }
+    }
+    let shop = shop.reopen();
+    for (who, account) in people.iter().enumerate() {
+        let expected: Vec<String> = (0..12)
+            .rev()
+            .map(|round| format!("{who}/{round}"))
+            .collect();
+        let wanted = Wanted::Account(account.clone());
+        assert_eq!(notes(&shop, wanted.clone(), 100).await, expected);
+        assert_eq!(notes(&shop, wanted, 5).await, expected[..5]);
+    }
+    let of_name = notes(&shop, Wanted::Name(AccountKey::from_stored("campus/n0")), 7).await;
+    let newest: Vec<&str> = of_name.iter().map(String::as_str).collect();
+    assert_eq!(newest[5..], ["4/10", "3/10"], "{newest:?}");
+    for who in 0..5 {
+        assert!(newest.contains(&format!("{who}/11").as_str()), "{newest:?}");
+    }
+}
+
+/// What was thrown away ends the chain; what comes after it is told, also when the numbers of rows begin anew.
+#[tokio::test]
+async fn pruned_decisions_end_the_chain_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = sekisho::clock::Clock::shifted(0);
+    let mut few = settings(folder.path());
+    few.audit_rows = 10;
+    let (store, master) = open(&few, &clock).unwrap();
+    let shop = Shop {
+        store,
+        clock,
+        master,
+        settings: few,
+        folder,
+    };
+    let record = async |who: &str, note: &str| {
+        let mut decided = accept(&account(who));
+        decided.at = shop.clock.now();
+        decided.note = Some(note.into());
+        shop.store.record(Arc::new(decided)).await.unwrap();
+    };
+    let story = async |who: &str| notes(&shop, Wanted::Account(account(who)), 100).await;
+    for round in 0..10 {
+        record("hanako", &format!("h{round}")).await;
+        record("taro", &format!("t{round}")).await;
+    }
+    record("jiro", "j").await;
+    shop.store.sweep().await.unwrap();
+    assert_eq!(story("hanako").await, ["h9", "h8", "h7", "h6"]);
+    assert_eq!(story("taro").await, ["t9", "t8", "t7", "t6", "t5"]);
+    assert_eq!(story("jiro").await, ["j"]);
+
+    shop.clock.shift_by(91 * 24 * super::HOUR);
+    shop.store.sweep().await.unwrap();
+    assert!(story("hanako").await.is_empty());
+    // Their rows have the numbers that those thrown away had.
+    for round in 0..30 {
+        let who = ["taro", "hanako"][usize::from(round > 20)];
+        record(who, &format!("n{round}")).await;
+    }
+    let expected = |rounds: std::ops::Range<i32>| -> Vec<String> {
+        rounds.rev().map(|round| format!("n{round}")).collect()
+    };
+    assert_eq!(story("hanako").await, expected(21..30));
+    assert_eq!(story("taro").await, expected(0..21));
+    assert!(story("jiro").await.is_empty());
 }

@@ -17,7 +17,7 @@ fn challenge(shop: &Shop) -> Challenge {
         client: ClientName::new("vpn"),
         asked: FactorKind::Sms,
         facts: ChallengeFacts {
-            attempt: AttemptId::new([1, 2, 3, 4, 5]),
+            attempt: AttemptId::new(shop.clock.now()),
             station: Station::Mac([1, 2, 3, 4, 5, 6]),
             station_from: Some("Calling-Station-Id".into()),
             zone: None,

@@ -188,3 +188,39 @@ async fn name_is_the_one_used_last() {
     assert_eq!(known.name, "campus/花子");
     assert_eq!(passwords(&shop, &station().to_string()).wrong_here, 0);
 }
+
+#[tokio::test]
+async fn stations_are_at_most_32_and_the_one_not_seen_for_longest_goes() {
+    let shop = shop();
+    let hanako = account("hanako");
+    let log_in = async |last: u8| {
+        let mut accepted = accept(&hanako);
+        accepted.station = Station::read(&format!("203.0.113.{last}"));
+        shop.store.record(Arc::new(accepted)).await.unwrap();
+        shop.clock.shift_by(1000);
+    };
+    let knows = |last: u8| passwords(&shop, &format!("203.0.113.{last}")).known_station;
+    for last in 1..=32 {
+        log_in(last).await;
+    }
+    assert!((1..=32).all(knows));
+    shop.clock.shift_by(25 * HOUR);
+    log_in(1).await;
+    log_in(33).await;
+    assert!(knows(33) && knows(1), "the first was seen again");
+    assert!(!knows(2), "now the second was not seen for longest");
+    assert!((3..=32).all(knows));
+    shop.clock.shift_by(14 * 24 * HOUR - 60_000);
+    assert!(knows(33) && !knows(3));
+    shop.store.sweep().await.unwrap();
+    assert!(knows(33) && knows(1) && !knows(3));
+    let text: String = rusqlite::Connection::open(shop.folder.path().join("sekisho.db"))
+        .unwrap()
+        .query_row("SELECT stations FROM account", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(
+        text.matches("203.0.113.").count(),
+        2,
+        "those that ended are forgotten: {text}"
+    );
+}
