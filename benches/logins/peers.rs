@@ -173,11 +173,13 @@ fn enrol(file: &Path, people: &People) {
         for some in people.0.chunks(200) {
             let mut enrolments = tokio::task::JoinSet::new();
             for person in some {
-                let (store, uid, totp) = (store.clone(), person.uid.clone(), person.totp.clone());
+                let (store, totp) = (store.clone(), person.totp.clone());
+                // As an operator enrols: under the key of the account.
+                let name = format!("bench/{}", person.uid);
                 let account = AccountId::new("bench", &person.uuid);
                 enrolments.spawn(async move {
                     store
-                        .enrol_totp(&account, &uid, "bench", totp, Proof::Waived)
+                        .enrol_totp(&account, &name, "bench", totp, Proof::Waived)
                         .await
                         .unwrap()
                 });

@@ -1,5 +1,6 @@
 //! Names: as typed, as looked up, and the one canonical key of an account.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -71,7 +72,12 @@ impl TypedName {
     /// when only the realm is there. An `@` before something that is no configured realm belongs to
     /// the name.
     pub fn resolve(&self, realms: &Realms) -> Result<Who, BadName> {
-        let normal: String = self.0.trim().nfkc().collect();
+        let typed = self.0.trim();
+        // ASCII is its own NFKC.
+        let normal: Cow<'_, str> = match typed.is_ascii() {
+            true => typed.into(),
+            false => typed.nfkc().collect(),
+        };
         let (directory, user) = realms.split(normal.trim())?;
         if user.is_empty() {
             return Err(BadName::Empty);
@@ -97,6 +103,9 @@ fn is_forbidden(c: char) -> bool {
 /// NFKC and full case folding: the form in which two spellings of one name are equal.
 #[must_use]
 pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     text.nfkc().default_case_fold().nfkc().collect()
 }
 
@@ -213,6 +222,13 @@ mod tests {
         }
         assert_eq!(key("bob@guest.example").unwrap(), "guests/bob");
         assert_eq!(key("ＭÜller").unwrap(), key("müLLER").unwrap());
+    }
+
+    #[test]
+    fn ascii_is_folded_as_the_rest_is() {
+        let ascii: String = (0..=127_u8).map(char::from).collect();
+        let folded: String = ascii.nfkc().default_case_fold().nfkc().collect();
+        assert_eq!(fold(&ascii), folded);
     }
 
     #[test]

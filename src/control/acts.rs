@@ -329,7 +329,7 @@ impl Conversation {
         self.audit(Some(person.id()), "makes new recovery codes")
             .await?;
         store
-            .replace_recovery_codes(person.id(), &person.who.user, digests)
+            .replace_recovery_codes(person.id(), person.who.key.as_str(), digests)
             .await?;
         Ok(Answer::RecoveryCodes { codes })
     }

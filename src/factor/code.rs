@@ -12,6 +12,9 @@ const RECOVERY_OCTETS: usize = 10;
 /// letters made upper case.
 #[must_use]
 pub fn typed_code(typed: &str) -> String {
+    if typed.bytes().all(|octet| octet.is_ascii_digit()) {
+        return typed.to_owned();
+    }
     typed
         .nfkc()
         .filter(|c| !c.is_whitespace() && !matches!(c, '-' | '‐' | '−'))

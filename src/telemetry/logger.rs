@@ -254,13 +254,18 @@ struct Pairs<'a>(&'a mut Vec<u8>);
 impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
         self.0.push(b' ');
-        let name = key.as_str().bytes();
-        self.0.extend(name.map(|octet| octet.to_ascii_lowercase()));
+        let start = self.0.len();
+        self.0.extend_from_slice(key.as_str().as_bytes());
+        self.0
+            .get_mut(start..)
+            .unwrap_or_default()
+            .make_ascii_lowercase();
         self.0.push(b'=');
         let value = value
             .to_borrowed_str()
             .map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed);
-        if value.is_empty() || value.contains([' ', '"', '=', '\\']) {
+        let wants_quotes = |octet| matches!(octet, b' ' | b'"' | b'=' | b'\\');
+        if value.is_empty() || value.bytes().any(wants_quotes) {
             let value = value.replace('\\', "\\\\").replace('"', "\\\"");
             // Writing to a Vec does not fail.
             let _written = write!(self.0, "\"{value}\"");

@@ -109,7 +109,7 @@ fn a_code_is_drawn_and_its_address_names_issuer_and_user() {
     );
     assert!(shown.contains("No code has proven it."), "{shown}");
     let list = json(&daemon.cli_ok(&["--json", "user", "list"]));
-    assert_eq!(list["accounts"][0]["name"], "花子");
+    assert_eq!(list["accounts"][0]["name"], "campus/花子");
     assert_eq!(list["accounts"][0]["factors"][0]["label"], "電話");
 }
 
