@@ -77,7 +77,13 @@ impl Conversation {
         self.audit(Some(&entry.id), &what).await?;
         let store = &self.acts.rooms.store;
         Ok(store
-            .enrol_totp(&entry.id, who.key.as_str(), &pending.label, pending.totp, proof)
+            .enrol_totp(
+                &entry.id,
+                who.key.as_str(),
+                &pending.label,
+                pending.totp,
+                proof,
+            )
             .await?)
     }
 }

@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use nix::fcntl::FlockArg;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
@@ -66,7 +65,7 @@ fn settle(copy: &Connection) -> Result<(), Error> {
 
 /// See [`super::restore`].
 pub(super) fn restore(settings: &Settings, master: &Key, from: &Path) -> Result<(), Error> {
-    let _alone = database::hold(settings, FlockArg::LockExclusiveNonblock)?;
+    let _alone = database::hold(settings)?;
     let database = database::path(settings);
     let incoming = beside(&database, INCOMING);
     forget(&incoming)?;

@@ -102,8 +102,8 @@ pub(super) fn sync_folder(folder: &Path) -> Result<(), Error> {
         .map_err(at(folder))
 }
 
-/// Marks the database as in use (shared) or as being replaced (exclusive), until dropped.
-pub(super) fn hold(settings: &Settings, how: FlockArg) -> Result<Flock<File>, Error> {
+/// Keeps everybody else from opening or replacing the database, until dropped: one process writes, and knows what is written.
+pub(super) fn hold(settings: &Settings) -> Result<Flock<File>, Error> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -117,7 +117,7 @@ pub(super) fn hold(settings: &Settings, how: FlockArg) -> Result<Flock<File>, Er
         .mode(0o600)
         .open(&path)
         .map_err(at(&path))?;
-    Flock::lock(file, how).map_err(|(_, errno)| {
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
         at(&path)(match errno {
             Errno::EWOULDBLOCK => io::Error::new(
                 io::ErrorKind::WouldBlock,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use rusqlite::Connection;
 use zeroize::Zeroizing;
 
@@ -65,7 +65,7 @@ impl Store {
     ///
     /// When it cannot be opened, is damaged, newer, or sealed under another key.
     pub fn open(settings: &Settings, master: &Key, clock: Clock) -> Result<Self, Error> {
-        let held = database::hold(settings, FlockArg::LockSharedNonblock)?;
+        let held = database::hold(settings)?;
         let path = database::path(settings);
         let mut connection = database::open_writer(&path)?;
         database::migrate(&mut connection, clock.now())?;

@@ -200,6 +200,7 @@ fn missing_key_of_an_existing_database_is_not_made_anew() {
         Err(Error::File { .. })
     ));
     assert!(!shop.settings.key_file.exists());
+    drop(shop.store);
     assert!(matches!(
         Store::open(&shop.settings, &Key::random(), Clock::system()),
         Err(Error::WrongKey)
