@@ -1,5 +1,8 @@
 //! What is done with the fuzzer's octets. The integration tests replay the corpus through these.
 
+use std::time::Duration;
+
+use sekisho::directory::{Bind, Groups, Heard, Settings, overhear};
 use sekisho::secret::Secret;
 use sekisho::wire::{
     ATTRIBUTES, Code, PACKET_OCTETS, PASSWORD_OCTETS, Query, Reply, Request, Signed, Signing,
@@ -159,6 +162,52 @@ pub fn config(octets: &[u8]) {
     match sekisho::config::parse_text(text) {
         Ok(_) => assert!(!text.is_empty(), "nothing is no configuration"),
         Err(faults) => assert!(!faults.is_empty(), "refused without a reason"),
+    }
+}
+
+/// What a directory server sends: the same however it is cut, and never more than it holds.
+pub fn directory(octets: &[u8]) {
+    let settings = directory_settings();
+    let heard = overhear(&[octets], &settings);
+    let at = octets
+        .first()
+        .map_or(0, |at| usize::from(*at) % octets.len());
+    let (front, back) = octets.split_at(at);
+    let again = overhear(&[front, back], &settings);
+    assert_eq!(format!("{heard:?}"), format!("{again:?}"));
+    let mut left = octets.len();
+    for message in heard {
+        let holds = match message {
+            Heard::Person(Some(entry)) => {
+                assert!(entry.id.as_str().starts_with("campus:"));
+                let phones: usize = entry.phones.iter().map(String::len).sum();
+                entry.dn.len() + phones + entry.language.map_or(0, |language| language.len())
+            }
+            // Code, matched DN and text take seven octets, the message around them seven more.
+            Heard::Bind(Some(Bind::Proven)) => 14,
+            Heard::Bind(_) | Heard::Person(None) | Heard::Other => 7,
+        };
+        left = left.checked_sub(holds).expect("no more than was sent");
+    }
+}
+
+fn directory_settings() -> Settings {
+    Settings {
+        name: "campus".into(),
+        servers: Vec::new(),
+        base: "dc=example".into(),
+        bind: None,
+        user_filter: "(uid={user})".into(),
+        ca_file: None,
+        id_attribute: None,
+        phone: vec!["mobile".into()],
+        language: Some("preferredLanguage".into()),
+        groups: Groups::None,
+        operation_timeout: Duration::ZERO,
+        connect_timeout: Duration::ZERO,
+        bind_connections: 1,
+        search_connections: 1,
+        remember: Duration::ZERO,
     }
 }
 

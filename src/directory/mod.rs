@@ -15,6 +15,7 @@ mod entry;
 mod failure;
 mod groups;
 mod memory;
+mod overheard;
 mod protocol;
 mod refusal;
 mod server;
@@ -32,6 +33,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
 
 pub use dn::same_dn_form;
+#[doc(hidden)]
+pub use overheard::{Heard, overhear};
 pub use settings::{Groups, Protection, Server, Settings};
 
 use failure::Failure;

@@ -239,7 +239,7 @@ impl Host {
         password: &Secret,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        if password.is_empty() || dn.is_empty() {
+        if password.is_empty() || password.expose_str().is_none() || dn.is_empty() {
             return Err(Failure::ServiceAccount { code: 49 });
         }
         let bind = line.bind(dn, password.expose());

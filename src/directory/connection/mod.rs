@@ -4,6 +4,7 @@
 //! come. Searches of many callers are written together and read by one task.
 
 mod connect;
+mod driver;
 mod searches;
 
 use std::io;

@@ -43,3 +43,8 @@ fn replies_are_believed() {
 fn configurations_are_read_to_the_end() {
     replay("config", cases::config);
 }
+
+#[test]
+fn directory_servers_are_read() {
+    replay("directory", cases::directory);
+}
