@@ -18,7 +18,7 @@ pub struct Settings {
     pub base: String,
     /// The service account; `None` searches anonymously.
     pub bind: Option<(String, Secret)>,
-    /// The filter with `{user}` where the escaped name goes.
+    /// The filter with `{user}` where the name goes, within a value.
     pub user_filter: String,
     /// PEM file of the CAs to trust instead of the system's.
     pub ca_file: Option<PathBuf>,

@@ -16,7 +16,7 @@ use crate::directory::protocol::{Message, Operation};
 /// Octets of memory that stay with the connection after a burst.
 const KEPT: usize = 64 * 1024;
 
-/// Runs the connection of [`Searches`] until it ends.
+/// Runs the connection of [`Searches`](super::Searches) until it ends.
 pub(in crate::directory) struct Driver {
     line: Line,
     shared: Arc<Shared>,
