@@ -216,7 +216,8 @@ impl<'a> Exchange<'a> {
             Step::AskCode(kind) => proven::ask(self, &proven, kind).await,
             Step::SendCode(kind) => {
                 let open = standing.sent_code_open;
-                sending::send(self, &mut proven, entry, kind, open).await
+                // Boxed: what reaches gateways is large, and most logins do not.
+                Box::pin(sending::send(self, &mut proven, entry, kind, open)).await
             }
             Step::Refuse(reason) => {
                 let wait = standing.locked_until.unwrap_or(now).since(now);

@@ -8,6 +8,7 @@
 //! brings that code within ten seconds typed it.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,33 +36,35 @@ pub(super) struct AttemptKey {
 impl AttemptKey {
     /// The key of an attempt.
     pub(super) fn of(key: &Key, attempt: &Attempt, account: &AccountKey) -> Self {
-        let nas;
+        let (nas, address);
         let door: [&[u8]; 3] = match (&attempt.state, &attempt.station, &attempt.nas_port) {
             (Some(state), _, _) => [b"state", state, b""],
-            (None, Station::Mac(mac), _) if !attempt.client.shared_stations => {
-                [b"mac", mac.as_slice(), b""]
-            }
-            (None, Station::Address(address), _) if !attempt.client.shared_stations => {
-                nas = address.to_string();
-                [b"address", nas.as_bytes(), b""]
+            (None, Station::Mac(_) | Station::Address(_), _) if !attempt.client.shared_stations => {
+                [b"station", b"", b""]
             }
             (None, _, Some(port)) => {
-                nas = attempt.nas.to_string();
-                [b"port", nas.as_bytes(), port]
+                nas = octets(attempt.nas);
+                [b"port", &nas, port]
             }
             (None, _, None) => {
-                nas = attempt.nas.to_string();
-                [b"nas", nas.as_bytes(), b""]
+                nas = octets(attempt.nas);
+                [b"nas", &nas, b""]
             }
         };
         let [kind, place, port] = door;
-        let client = attempt.client.name.as_str();
         // The station is part of the attempt even where it does not open the door: two stations are never joined.
-        let station = attempt.station.to_string();
+        let station: &[u8] = match &attempt.station {
+            Station::Unknown => b"",
+            Station::Mac(mac) => mac,
+            Station::Address(known) => {
+                address = octets(*known);
+                &address
+            }
+        };
         let digest = key.digest(&[
             account.as_str().as_bytes(),
-            client.as_bytes(),
-            station.as_bytes(),
+            attempt.client.name.as_str().as_bytes(),
+            station,
             kind,
             place,
             port,
@@ -71,6 +74,13 @@ impl AttemptKey {
             digest,
             joins: kind != b"nas",
         }
+    }
+}
+
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(four) => four.to_ipv6_mapped().octets(),
+        IpAddr::V6(six) => six.octets(),
     }
 }
 

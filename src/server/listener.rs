@@ -259,12 +259,13 @@ impl Listener {
 
     fn start(&self, work: Work) {
         let port = self.socket.port();
-        self.tracker.spawn(async move {
+        // Boxed at once: the future of a login is some 8 KiB, which the runtime would move about a dozen times.
+        self.tracker.spawn(Box::pin(async move {
             let _fall = Fall::of(&work);
             match port {
                 Port::Authentication => login::run(work).await,
                 Port::Accounting => accounting::run(work).await,
             }
-        });
+        }));
     }
 }
