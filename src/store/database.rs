@@ -24,10 +24,13 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
 /// Connections that read on the way of a login. A read takes microseconds, so that more than the
 /// runtime's usual number of threads are never at it at once.
 const READERS: usize = 4;
-/// Octets of a page in a new database: a login touches a few rows far apart, and each goes to the disk with its page.
-const PAGE_OCTETS: u32 = 2048;
+/// Octets of a page in a new database, as the disk's and the kernel's are.
+pub(super) const PAGE_OCTETS: u32 = 4096;
 /// Statements kept prepared by a connection: more than this room has.
 const STATEMENTS: usize = 128;
+/// Pages that the writer keeps at hand: the upper ones of all trees and what is being appended to. More would not hold
+/// people at random, and are all looked through after a page was split.
+const WRITER_CACHE: u32 = 2048;
 /// What the log's file is cut to when it begins anew: well over its usual size.
 const LOG_OCTETS: u32 = 16 << 20;
 /// How long to wait for another program (a shell of `sqlite3`, say) that holds the database.
@@ -150,7 +153,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "journal_size_limit", LOG_OCTETS)?;
-    connection.pragma_update(None, "cache_size", -32_768)?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
     Ok(connection)
 }
 

@@ -399,4 +399,45 @@ mod tests {
             tokio::task::yield_now().await;
         }
     }
+
+    /// All in one commit, which is done twice: what was undone leaves nothing behind.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn failing_job_is_told_alone_and_the_others_are_done_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path());
+        let (master, _) = master_key(&settings).unwrap();
+        let store = Store::open(&settings, &master, Clock::system()).unwrap();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let gate = std::sync::Mutex::new(gate);
+        assert!(store.inner.writer.tell(move |_| {
+            let _opened = gate.lock().unwrap().recv();
+            Ok(())
+        }));
+        let count = |writing: &super::Writing| -> Result<i64, Error> {
+            let sql = "SELECT count(*) FROM message";
+            Ok(writing.connection.query_row(sql, [], |row| row.get(0))?)
+        };
+        let add = |id: i64| {
+            store.write(move |writing| {
+                writing.execute("INSERT INTO message (at) VALUES (1)", [])?;
+                if id % 3 == 1 {
+                    writing.execute("INSERT INTO message (at) VALUES (NULL)", [])?;
+                }
+                count(writing)
+            })
+        };
+        let opened = async move {
+            tokio::task::yield_now().await;
+            open.send(()).unwrap();
+        };
+        let (first, bad, second, worse, third, ()) =
+            tokio::join!(add(0), add(1), add(2), add(4), add(5), opened);
+        let done = [first, second, third].map(Result::unwrap);
+        assert_eq!(done, [1, 2, 3]);
+        for error in [bad, worse].map(Result::unwrap_err) {
+            assert!(error.to_string().contains("NOT NULL"), "{error}");
+        }
+        assert_eq!(store.write(count).await.unwrap(), 3);
+        assert!(store.writable());
+    }
 }

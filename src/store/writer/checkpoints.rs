@@ -1,9 +1,9 @@
 //! Moving the log into the database, beside the commits: a thread of its own does most of it, the
 //! writer the little that came meanwhile, for only it knows a moment at which nothing more comes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,37 +13,31 @@ use rusqlite::Connection;
 use super::Pulse;
 use crate::store::{Error, database};
 
-/// Pages in the log from which on it is moved: 2 MiB. Few, so that the disk is never long at it while a commit waits.
-const PAGES: u32 = 1024;
-/// Pages that the writer moves itself, within a millisecond or two.
-const REST: u32 = 128;
-/// A log longer than this (octets) is moved even if that means waiting for readers.
-const LONG_LOG: u64 = 32 << 20;
-/// How long the writer waits for readers then; logins wait with it.
-const LOG_PATIENCE: Duration = Duration::from_millis(50);
-/// Commits between two looks at the log's length.
-const LOG_LOOK: u32 = 64;
-
-/// What writer and thread tell each other.
-#[derive(Default)]
-struct Log {
-    /// Pages in the log, after the last commit.
-    pages: AtomicU32,
-    /// Pages of them that are in the database, as far as was heard.
-    moved: AtomicU32,
-    /// The thread is at it.
-    moving: AtomicBool,
-}
+/// Pages in the log from which on it is moved: 8 MiB, so that pages written by several logins are moved once, and that the
+/// log is little beside the database.
+const PAGES: u32 = 2048;
+/// Pages that the writer moves itself, within a few milliseconds.
+const REST: u32 = 256;
+/// A log of more pages is moved even if that means waiting for readers, or for the thread: 32 MiB.
+const LONG: u32 = (32 << 20) / database::PAGE_OCTETS;
+/// How long the writer waits then; logins wait with it.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Commits between two times that the writer waits for readers.
+const BETWEEN: u32 = 64;
 
 /// The writer's side; dropping it waits for the thread.
 pub(super) struct Checkpoints {
-    log: Arc<Log>,
+    /// Pages in the log after the last commit, as SQLite tells the writer.
+    pages: Arc<AtomicU32>,
     wake: Option<SyncSender<()>>,
+    /// The thread's answers: pages of the log that are in the database.
+    answers: Receiver<u32>,
     thread: Option<JoinHandle<()>>,
-    path: PathBuf,
     pulse: Arc<Pulse>,
-    /// Pages moved at the last look.
-    seen: u32,
+    /// The thread is at it.
+    moving: bool,
+    /// Pages of the log that are in the database, as far as is known.
+    moved: u32,
     /// Pages that there must be before it is tried again: a reader may hold the log.
     next: u32,
     commits: u32,
@@ -56,70 +50,86 @@ impl Checkpoints {
         path: &Path,
         pulse: Arc<Pulse>,
     ) -> Result<Self, Error> {
-        let log = Arc::new(Log::default());
-        let told = log.clone();
+        let pages = Arc::new(AtomicU32::new(0));
+        let told = pages.clone();
         writer.pragma_update(None, "wal_autocheckpoint", 0)?;
         writer.wal_hook(Some(move |_: &mut _, pages| {
-            told.pages
-                .store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            told.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
             Ok(())
         }))?;
         let connection = database::open_mover(path)?;
-        let (wake, woken) = sync_channel(1);
-        let mut checkpoints = Self {
-            log: log.clone(),
-            wake: Some(wake),
-            thread: None,
-            path: database::beside(path, "-wal"),
-            pulse: pulse.clone(),
-            seen: 0,
-            next: PAGES,
-            commits: 0,
-        };
+        let ((wake, woken), (answer, answers)) = (sync_channel(1), sync_channel(1));
+        let alarm = pulse.clone();
         let thread = std::thread::Builder::new()
             .name("store-log".into())
-            .spawn(move || work(&connection, &log, &woken, &pulse))
+            .spawn(move || work(&connection, &woken, &answer, &alarm))
             .map_err(database::at(path))?;
-        checkpoints.thread = Some(thread);
-        Ok(checkpoints)
+        Ok(Self {
+            pages,
+            wake: Some(wake),
+            answers,
+            thread: Some(thread),
+            pulse,
+            moving: false,
+            moved: 0,
+            next: PAGES,
+            commits: 0,
+        })
     }
 
     /// Keeps the log short, after a commit of the writer.
     pub(super) fn look(&mut self, writer: &Connection) {
         self.commits = self.commits.wrapping_add(1);
-        if self.commits.is_multiple_of(LOG_LOOK)
-            && std::fs::metadata(&self.path).map_or(0, |log| log.len()) >= LONG_LOG
-        {
-            self.shorten(writer);
+        let pages = self.pages.load(Ordering::Relaxed);
+        self.listen(pages);
+        if self.moving {
             return;
         }
-        let pages = self.log.pages.load(Ordering::Relaxed);
         if pages < PAGES {
-            // It has begun anew.
-            (self.seen, self.next) = (0, PAGES);
+            // It has begun anew, or is not worth it.
+            (self.moved, self.next) = (0, PAGES);
+        } else if pages >= LONG && self.commits.is_multiple_of(BETWEEN) {
+            self.shorten(writer);
+        } else if pages >= self.next && pages.saturating_sub(self.moved) <= REST {
+            let moved = move_log(writer, &self.pulse);
+            self.heard(moved, pages);
+        } else if pages >= self.next
+            && let Some(wake) = &self.wake
+        {
+            self.moving = wake.try_send(()).is_ok();
+        }
+    }
+
+    /// Hears what the thread has done; waits for it when the log is long, so that it cannot grow faster than it is moved.
+    fn listen(&mut self, pages: u32) {
+        if !self.moving {
             return;
         }
-        if self.log.moving.load(Ordering::Acquire) {
-            return;
+        let answer = if pages < LONG {
+            self.answers.try_recv().ok()
+        } else {
+            self.answers.recv_timeout(PATIENCE).ok()
+        };
+        if let Some(moved) = answer {
+            self.moving = false;
+            self.heard(moved, pages);
         }
-        let moved = self.log.moved.load(Ordering::Relaxed);
-        if moved == self.seen && pages < self.next {
-            return;
-        }
-        (self.seen, self.next) = (moved, pages.saturating_add(PAGES));
-        if moved <= pages && pages - moved <= REST {
-            move_log(writer, &self.log, &self.pulse);
-        } else if let Some(wake) = &self.wake {
-            self.log.moving.store(true, Ordering::Relaxed);
-            // Its one place is free, for it is not at it.
-            let _woken = wake.try_send(());
-        }
+    }
+
+    /// After some were moved the rest follows at once; after none, a reader holds them, or the disk is full.
+    fn heard(&mut self, moved: u32, pages: u32) {
+        self.next = if moved > self.moved {
+            pages
+        } else {
+            pages.saturating_add(PAGES)
+        };
+        self.moved = moved;
     }
 
     /// Keeps the log from growing while there is always a reader that holds it.
     fn shorten(&self, writer: &Connection) {
         let shortened = writer
-            .busy_timeout(LOG_PATIENCE)
+            .busy_timeout(PATIENCE)
             .and_then(|()| writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
         let patient = writer.busy_timeout(database::PATIENCE);
         if let Err(error) = shortened.and(patient) {
@@ -141,24 +151,25 @@ impl Drop for Checkpoints {
 }
 
 /// The thread: moves the log whenever it is woken.
-fn work(connection: &Connection, log: &Log, woken: &Receiver<()>, pulse: &Pulse) {
+fn work(connection: &Connection, woken: &Receiver<()>, answer: &SyncSender<u32>, alarm: &Pulse) {
     while woken.recv().is_ok() {
-        move_log(connection, log, pulse);
-        log.moving.store(false, Ordering::Release);
+        let moved = move_log(connection, alarm);
+        // Nobody listens any more when the store closes.
+        let _unheard = answer.send(moved);
     }
 }
 
-/// Moves what no reader and no other mover holds, without waiting.
-fn move_log(connection: &Connection, log: &Log, pulse: &Pulse) {
-    let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        row.get::<_, i64>(2)
-    });
+/// Moves what no reader and no other mover holds, without waiting. Says how many pages of the log are in the database.
+fn move_log(connection: &Connection, alarm: &Pulse) -> u32 {
+    let moved: Result<i64, _> =
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2));
     match moved {
-        Ok(pages) => log
-            .moved
-            .store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed),
-        Err(error) => pulse.note(&format!(
-            "the store's log cannot be moved into the database: {error}"
-        )),
+        Ok(pages) => u32::try_from(pages).unwrap_or(0),
+        Err(error) => {
+            alarm.note(&format!(
+                "the store's log cannot be moved into the database: {error}"
+            ));
+            0
+        }
     }
 }

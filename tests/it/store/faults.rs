@@ -240,6 +240,110 @@ async fn log_is_cut_when_its_last_reader_has_gone() {
     assert!(!long());
 }
 
+fn accounting(
+    shop_clock: &Clock,
+    session: usize,
+    octets: usize,
+) -> sekisho::store::AccountingRecord {
+    sekisho::store::AccountingRecord {
+        at: shop_clock.now(),
+        client: sekisho::account::ClientName::new("vpn"),
+        nas: "192.0.2.10".parse().unwrap(),
+        session: session.to_string(),
+        status: 1,
+        name: "hanako".into(),
+        station: super::station(),
+        details: serde_json::json!({ "padding": "x".repeat(octets) }),
+    }
+}
+
+/// There is always somebody who reads, and always something to write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn log_stays_bounded_under_a_steady_load_with_readers() {
+    let shop = shop();
+    let database = shop.folder.path().join("sekisho.db");
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let reader = rusqlite::Connection::open(&database).unwrap();
+            let stop = stop.clone();
+            std::thread::spawn(move || {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    reader
+                        .execute_batch("BEGIN; SELECT id FROM accounting LIMIT 100; COMMIT")
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    let log = shop.folder.path().join("sekisho.db-wal");
+    let mut longest = 0;
+    for session in 0..1200 {
+        let record = accounting(&shop.clock, session, 100 << 10);
+        let recorded = shop.store.record_accounting(record).await.unwrap();
+        assert_eq!(recorded, sekisho::store::Recorded::New);
+        longest = longest.max(fs::metadata(&log).unwrap().len());
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for reader in readers {
+        reader.join().unwrap();
+    }
+    assert!(
+        longest < 48 << 20,
+        "120 MiB were written through a log of {longest} octets"
+    );
+    let shop = shop.reopen();
+    assert_eq!(shop.store.health().last_error, None);
+}
+
+/// The log has room in its own file, but the database none to grow: what is answered is on the disk, and somebody is told.
+#[tokio::test]
+async fn log_that_cannot_be_moved_is_an_alarm_and_no_crash() {
+    let disk = Disk::mounted("80m");
+    let clock = Clock::shifted(0);
+    let mut settings = settings(&disk.path("store"));
+    settings.key_file = disk.path("store/master.key");
+    fs::create_dir(&settings.folder).unwrap();
+    let (store, _) = open(&settings, &clock).unwrap();
+    let moved = || fs::metadata(disk.path("store/sekisho.db")).unwrap().len();
+    let mut sessions = 0..;
+    let mut record = async |octets| {
+        let record = accounting(&clock, sessions.next().unwrap(), octets);
+        store.record_accounting(record).await
+    };
+    // The log's file gets longer than it has to be for the log to be moved.
+    record(14 << 20).await.unwrap();
+    while moved() < 14 << 20 {
+        record(10).await.unwrap();
+    }
+    for _ in 0..3 {
+        record(10).await.unwrap();
+    }
+    // The file system takes less than all of it at the end.
+    let ballast = disk.path("ballast");
+    let mut file = fs::File::create(&ballast).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    drop(file);
+    let heard = |store: &Store| {
+        let error = store.health().last_error;
+        error.is_some_and(|error| error.contains("cannot be moved"))
+    };
+    let mut written = 0;
+    while !heard(&store) && record(100 << 10).await.is_ok() {
+        written += 1;
+    }
+    assert!(written > 50, "{written}");
+    assert!(heard(&store), "{:?}", store.health().last_error);
+    fs::remove_file(&ballast).unwrap();
+    let before = moved();
+    while moved() == before {
+        record(100 << 10).await.unwrap();
+    }
+    assert!(store.health().writable);
+    drop(store);
+    assert!(open(&settings, &clock).is_ok());
+}
+
 fn root_page(database: &Path, table: &str) -> usize {
     let connection = rusqlite::Connection::open(database).unwrap();
     let page: i64 = connection
