@@ -277,6 +277,23 @@ where
         .unwrap_or(Err(Error::Busy))
 }
 
+/// Reads what belongs together: one snapshot, and one lock instead of one for each statement. Its own statements stay
+/// prepared, unlike those of a transaction of `rusqlite`.
+pub(super) fn snapshot<T>(
+    reader: &Connection,
+    read: impl FnOnce(&Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let run = |sql| reader.prepare_cached(sql)?.execute([]);
+    if !reader.is_autocommit() {
+        // Somebody panicked half way.
+        run("ROLLBACK")?;
+    }
+    run("BEGIN")?;
+    let done = read(reader);
+    run("COMMIT")?;
+    done
+}
+
 /// Connections that only read.
 pub(super) struct Readers {
     short: Vec<Mutex<Connection>>,

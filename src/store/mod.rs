@@ -471,7 +471,7 @@ impl Store {
         R: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     {
         let inner = self.inner.clone();
-        blocking(move || read(&inner.readers.long())).await
+        blocking(move || database::snapshot(&inner.readers.long(), read)).await
     }
 
     /// Challenges are found by a digest, so that who reads the store cannot answer them.

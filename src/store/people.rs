@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::database::statement;
+use super::database::{snapshot, statement};
 use super::keys::seed_place;
 use super::writer::Writing;
 use super::{Challenge, Enrolled, Error, KnownAccount, Limits, PasswordStanding, Proof, Standing};
@@ -76,27 +76,27 @@ pub(super) fn standing(
     now: Timestamp,
     (account, station): (&AccountId, &Station),
 ) -> Result<Standing, Error> {
-    // One snapshot, and one lock instead of one for each statement.
-    let reader = reader.unchecked_transaction()?;
-    let Some(row) = AccountRow::find(&reader, account)? else {
-        return Ok(Standing::default());
-    };
-    let mut factors = enrolled(&reader, &row)?;
-    factors.retain(|factor| factor.kind != FactorKind::Recovery || factor.digits > 0);
-    let digits: Option<u8> = if row.sent_until.is_some_and(|until| until > now) {
-        reader
-            .prepare_cached(OPEN_CODE)?
-            .query_row((row.id, now.millis()), |row| row.get(0))
-            .optional()?
-    } else {
-        None
-    };
-    Ok(Standing {
-        factors,
-        locked_until: row.locked_until.filter(|until| *until > now),
-        sent_code_open: digits.is_some(),
-        sent_code_digits: digits.unwrap_or_default(),
-        passwords: passwords(&reader, limits, now, (&row, station))?,
+    snapshot(reader, |reader| {
+        let Some(row) = AccountRow::find(reader, account)? else {
+            return Ok(Standing::default());
+        };
+        let mut factors = enrolled(reader, &row)?;
+        factors.retain(|factor| factor.kind != FactorKind::Recovery || factor.digits > 0);
+        let digits: Option<u8> = if row.sent_until.is_some_and(|until| until > now) {
+            reader
+                .prepare_cached(OPEN_CODE)?
+                .query_row((row.id, now.millis()), |row| row.get(0))
+                .optional()?
+        } else {
+            None
+        };
+        Ok(Standing {
+            factors,
+            locked_until: row.locked_until.filter(|until| *until > now),
+            sent_code_open: digits.is_some(),
+            sent_code_digits: digits.unwrap_or_default(),
+            passwords: passwords(reader, limits, now, (&row, station))?,
+        })
     })
 }
 
@@ -161,13 +161,12 @@ pub(super) fn accounts(
     after: &str,
     limit: u32,
 ) -> Result<Vec<KnownAccount>, Error> {
-    let reader = reader.unchecked_transaction()?;
     let mut statement = reader.prepare_cached(ACCOUNTS)?;
     let mut rows = statement.query(params![after, now.millis(), limit.min(LIST)])?;
     let mut accounts = Vec::new();
     while let Some(row) = rows.next()? {
         let account = AccountId::from_stored(row.get_ref(0)?.as_str().unwrap_or_default());
-        accounts.extend(known_account(&reader, now, account)?);
+        accounts.extend(known_account(reader, now, account)?);
     }
     Ok(accounts)
 }
@@ -178,8 +177,7 @@ pub(super) fn known(
     now: Timestamp,
     account: AccountId,
 ) -> Result<Option<KnownAccount>, Error> {
-    let reader = reader.unchecked_transaction()?;
-    known_account(&reader, now, account)
+    known_account(reader, now, account)
 }
 
 fn known_account(

@@ -257,11 +257,12 @@ impl Desk {
                 }
                 next = self.jobs.try_recv().ok();
             }
+            let jobs = batch.len();
             self.commit(&mut batch);
             if let Some((key_file, reply)) = rotation {
                 let _unheard = reply.send(keys::rotate(&mut self.writing, &key_file));
             }
-            self.checkpoints.look(&self.writing.connection);
+            self.checkpoints.look(&self.writing.connection, jobs);
         }
     }
 

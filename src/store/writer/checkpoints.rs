@@ -13,11 +13,16 @@ use rusqlite::Connection;
 use super::Pulse;
 use crate::store::{Error, database};
 
-/// Pages in the log from which on it is moved: 8 MiB, so that pages written by several logins are moved once, and that the
-/// log is little beside the database.
-const PAGES: u32 = 2048;
-/// Pages that the writer moves itself, within a few milliseconds.
-const REST: u32 = 256;
+/// Pages in the log from which on it is moved when there is little to do: 1 MiB, for as long as the disk is at it, commits
+/// wait for the disk.
+const FEW: u32 = 256;
+/// The same when each commit has many jobs: 8 MiB, for each time costs as much as some hundred pages, and who waits in a
+/// crowd does not notice.
+const MANY: u32 = 2048;
+/// Jobs in a commit that are many.
+const CROWD: usize = 32;
+/// The part of those pages that the writer moves itself: some milliseconds at most.
+const REST: u32 = 8;
 /// A log of more pages is moved even if that means waiting for readers, or for the thread: 32 MiB.
 const LONG: u32 = (32 << 20) / database::PAGE_OCTETS;
 /// How long the writer waits then; logins wait with it.
@@ -41,6 +46,8 @@ pub(super) struct Checkpoints {
     /// Pages that there must be before it is tried again: a reader may hold the log.
     next: u32,
     commits: u32,
+    /// Jobs of a commit of late.
+    crowd: usize,
 }
 
 impl Checkpoints {
@@ -72,30 +79,34 @@ impl Checkpoints {
             pulse,
             moving: false,
             moved: 0,
-            next: PAGES,
+            next: 0,
             commits: 0,
+            crowd: 0,
         })
     }
 
-    /// Keeps the log short, after a commit of the writer.
-    pub(super) fn look(&mut self, writer: &Connection) {
+    /// Keeps the log short, after a commit of the writer that had so many jobs.
+    pub(super) fn look(&mut self, writer: &Connection, jobs: usize) {
         self.commits = self.commits.wrapping_add(1);
+        // In a crowd, too, a commit with few jobs comes before one with many.
+        self.crowd = jobs.max(self.crowd - self.crowd / 4);
         let pages = self.pages.load(Ordering::Relaxed);
         self.listen(pages);
         if self.moving {
             return;
         }
-        if pages < PAGES {
-            // It has begun anew, or is not worth it.
-            (self.moved, self.next) = (0, PAGES);
+        let worth = if self.crowd < CROWD { FEW } else { MANY };
+        if pages < FEW {
+            // It has begun anew.
+            (self.moved, self.next) = (0, 0);
         } else if pages >= LONG && self.commits.is_multiple_of(BETWEEN) {
             self.shorten(writer);
-        } else if pages >= self.next && pages.saturating_sub(self.moved) <= REST {
+        } else if pages < worth.max(self.next) {
+            // It is not worth it, or was tried in vain.
+        } else if pages.saturating_sub(self.moved) <= worth / REST {
             let moved = move_log(writer, &self.pulse);
             self.heard(moved, pages);
-        } else if pages >= self.next
-            && let Some(wake) = &self.wake
-        {
+        } else if let Some(wake) = &self.wake {
             self.moving = wake.try_send(()).is_ok();
         }
     }
@@ -121,7 +132,7 @@ impl Checkpoints {
         self.next = if moved > self.moved {
             pages
         } else {
-            pages.saturating_add(PAGES)
+            pages.saturating_add(MANY)
         };
         self.moved = moved;
     }

@@ -332,8 +332,10 @@ async fn log_that_cannot_be_moved_is_an_alarm_and_no_crash() {
     while !heard(&store) && record(100 << 10).await.is_ok() {
         written += 1;
     }
-    assert!(written > 50, "{written}");
+    assert!(written > 5, "{written}");
     assert!(heard(&store), "{:?}", store.health().last_error);
+    record(10).await.unwrap();
+    assert!(store.health().writable, "the log itself has room");
     fs::remove_file(&ballast).unwrap();
     let before = moved();
     while moved() == before {
