@@ -14,7 +14,7 @@ use super::retries::{AttemptKey, Entered};
 use super::sending;
 use super::split::{Extra, Forms, split};
 use super::texts::{self, Text};
-use super::throttle::{self, Budget, Place};
+use super::throttle::{self, Budget, Place, Pool};
 use super::{Answer, Attempt, Room, Setup, Then, Verdict, challenge};
 use crate::account::{AccountId, BadName, Decision, Durations, Outcome, Reason, TypedName, Who};
 use crate::directory::{self, Bind, Entry, Found, State};
@@ -146,14 +146,19 @@ impl<'a> Exchange<'a> {
         loop {
             let mut end = pin!(room.throttle.next_end());
             end.as_mut().enable();
-            let Some((place, rank)) = room.throttle.enter(account, station) else {
+            let Some(mut place) = room.throttle.enter(account) else {
                 end.await;
                 continue;
             };
-            let standing = room.store.standing(account, station)?;
+            let (standing, asking) = loop {
+                let standing = room.store.standing(account, station)?;
+                if let Some(asking) = place.join(Pool::of(&standing.passwords)) {
+                    break (standing, asking);
+                }
+            };
             let limits = &self.setup.settings.passwords;
-            match throttle::budget(limits, &standing.passwords, rank, room.clock.now()) {
-                Budget::Free => return Ok(Some((place, standing))),
+            match throttle::budget(limits, &standing.passwords, asking, room.clock.now()) {
+                Budget::Free => return Ok(Some((place.ask(), standing))),
                 Budget::Spent => return Ok(None),
                 Budget::Crowded => place.step_back(),
             }

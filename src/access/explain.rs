@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::exchange::reason_of;
 use super::policy::{self, Facts, Reach, RuleFacts, Step};
 use super::split::Extra;
-use super::throttle::{self, Budget, Rank};
+use super::throttle::{self, Budget};
 use super::{ClientPolicy, CodeEntry, Explanation, Room, sending};
 use crate::account::{FactorKind, Station, TypedName};
 use crate::clock::Timestamp;
@@ -34,6 +34,9 @@ pub(super) async fn account(room: &Room, user: &str) -> Result<Arc<Entry>, Strin
         Err(error) => Err(format!("The directory could not be asked: {error}.")),
     }
 }
+
+/// How many ask about the account while it is only talked of.
+const ALONE: u32 = 1;
 
 /// Says what would happen.
 pub(super) async fn explain(
@@ -65,12 +68,8 @@ pub(super) async fn explain(
         now: at,
     };
     let limits = &setup.settings.passwords;
-    let alone = Rank {
-        here: 1,
-        everywhere: 1,
-    };
     let mut obstacles = obstacles(&entry, &facts);
-    if throttle::budget(limits, &standing.passwords, alone, at) == Budget::Spent {
+    if throttle::budget(limits, &standing.passwords, ALONE, at) == Budget::Spent {
         obstacles.push("too many wrong passwords: the directory would not be asked".to_owned());
     }
     let replies = policy::replies(&setup.settings, client, &entry.groups);
