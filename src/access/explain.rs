@@ -10,7 +10,7 @@ use super::policy::{self, Facts, Reach, RuleFacts, Step};
 use super::split::Extra;
 use super::throttle::{self, Budget};
 use super::{ClientPolicy, CodeEntry, Explanation, Room, sending};
-use crate::account::{FactorKind, Station, TypedName};
+use crate::account::{BadName, FactorKind, Station, TypedName, shown};
 use crate::clock::Timestamp;
 use crate::directory::{Entry, Found, State};
 use crate::store::Standing;
@@ -23,7 +23,7 @@ pub(super) async fn account(room: &Room, user: &str) -> Result<Arc<Entry>, Strin
     let setup = room.setup.load_full();
     let who = TypedName::parse(user.as_bytes())
         .and_then(|name| name.resolve(&setup.settings.realms))
-        .map_err(|bad| format!("{bad}."))?;
+        .map_err(|bad| no_name(user, bad))?;
     let directory = setup
         .directory(&who.directory)
         .ok_or_else(|| format!("There is no directory {}.", who.directory))?;
@@ -32,6 +32,19 @@ pub(super) async fn account(room: &Room, user: &str) -> Result<Arc<Entry>, Strin
         Ok(Found::Nobody) => Err(format!("The directory has nobody called {}.", who.user)),
         Ok(Found::Several) => Err(format!("The directory has several called {}.", who.user)),
         Err(error) => Err(format!("The directory could not be asked: {error}.")),
+    }
+}
+
+fn no_name(user: &str, bad: BadName) -> String {
+    let name = shown(user.as_bytes());
+    let fault = bad.said_of(user.as_bytes());
+    match bad {
+        BadName::UnknownRealm => format!(
+            "{name} is nobody's name here: {fault}. Add it to `realms` or `domains` of its directory."
+        ),
+        BadName::Empty | BadName::TooLong | BadName::NotUtf8 | BadName::Character => {
+            format!("\"{name}\" is nobody's name: {fault}.")
+        }
     }
 }
 
