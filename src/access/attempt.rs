@@ -14,15 +14,14 @@ use super::retries::{AttemptKey, Entered};
 use super::sending;
 use super::split::{Extra, Forms, split};
 use super::texts::{self, Text};
-use super::throttle::{self, Budget, Place};
+use super::throttle::{self, Budget, Place, Pool};
 use super::{Answer, Attempt, Room, Setup, Then, Verdict, challenge};
-use crate::account::{AccountId, BadName, Decision, Durations, Outcome, Reason, TypedName, Who};
+use crate::account::{
+    AccountId, BadName, Decision, Durations, Outcome, Reason, TypedName, Who, shown,
+};
 use crate::directory::{self, Bind, Entry, Found, State};
 use crate::secret::{Secret, random_array};
 use crate::store::Standing;
-
-/// Characters of a name that is nobody's which are kept for the journal.
-const SHOWN_NAME_CHARS: usize = 64;
 
 /// Decides one attempt, before its deadline.
 pub(super) async fn decide(room: &Room, attempt: &Attempt) -> Answer {
@@ -85,6 +84,9 @@ impl<'a> Exchange<'a> {
         };
         let (who, name) = who(self.setup, &self.attempt.name);
         self.decision.name = name;
+        if let Err(bad) = &who {
+            self.decision.note = Some(bad.said_of(&self.attempt.name).into());
+        }
         who.map_err(reason)
     }
 
@@ -146,14 +148,19 @@ impl<'a> Exchange<'a> {
         loop {
             let mut end = pin!(room.throttle.next_end());
             end.as_mut().enable();
-            let Some((place, rank)) = room.throttle.enter(account, station) else {
+            let Some(mut place) = room.throttle.enter(account) else {
                 end.await;
                 continue;
             };
-            let standing = room.store.standing(account, station)?;
+            let (standing, asking) = loop {
+                let standing = room.store.standing(account, station)?;
+                if let Some(asking) = place.join(Pool::of(&standing.passwords)) {
+                    break (standing, asking);
+                }
+            };
             let limits = &self.setup.settings.passwords;
-            match throttle::budget(limits, &standing.passwords, rank, room.clock.now()) {
-                Budget::Free => return Ok(Some((place, standing))),
+            match throttle::budget(limits, &standing.passwords, asking, room.clock.now()) {
+                Budget::Free => return Ok(Some((place.ask(), standing))),
                 Budget::Spent => return Ok(None),
                 Budget::Crowded => place.step_back(),
             }
@@ -276,19 +283,6 @@ pub(super) fn who(setup: &Setup, typed: &[u8]) -> (Result<Who, BadName>, Arc<str
     let who = TypedName::parse(typed).and_then(|name| name.resolve(&setup.settings.realms));
     let name = who
         .as_ref()
-        .map_or_else(|_| shown(typed), |who| who.key.as_str().into());
+        .map_or_else(|_| shown(typed).into(), |who| who.key.as_str().into());
     (who, name)
-}
-
-/// As much of octets that are no name as may be shown.
-fn shown(octets: &[u8]) -> Arc<str> {
-    std::str::from_utf8(octets).map_or_else(
-        |_| "(not UTF-8)".into(),
-        |text| {
-            let plain = text
-                .chars()
-                .filter(|c| c.is_alphanumeric() || c.is_ascii_graphic());
-            plain.take(SHOWN_NAME_CHARS).collect::<String>().into()
-        },
-    )
 }

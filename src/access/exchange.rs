@@ -133,19 +133,11 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Refuses before the password is proven: one text for every reason, in the client's language, since the person's would tell
-    /// that there is one.
+    /// Refuses before the password is proven: one face for every reason.
     pub(super) fn refuse_unproven(&self, reason: Reason) -> Settled {
         let decision = Arc::new(self.decided(Outcome::Reject, reason));
         self.room.count_failure(&decision);
-        self.settled(self.common_reject(), decision)
-    }
-
-    fn common_reject(&self) -> Verdict {
-        let client = self.client();
-        Verdict::Reject {
-            text: texts::reply(&Text::Failed, client.language, client),
-        }
+        self.settled(self.client().common_reject(), decision)
     }
 
     pub(super) async fn refuse_password(
@@ -165,7 +157,7 @@ impl<'a> Exchange<'a> {
         let station = &self.attempt.station;
         let store = &self.room.store;
         store.wrong_password(account, station, failure).await?;
-        Ok(self.settled(self.common_reject(), decision))
+        Ok(self.settled(self.client().common_reject(), decision))
     }
 
     pub(super) async fn accept_password(&mut self, proven: &Proven) -> Result<Settled, Undecided> {

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use super::exchange::reason_of;
 use super::policy::{self, Facts, Reach, RuleFacts, Step};
 use super::split::Extra;
-use super::throttle::{self, Budget, Rank};
+use super::throttle::{self, Budget};
 use super::{ClientPolicy, CodeEntry, Explanation, Room, sending};
-use crate::account::{FactorKind, Station, TypedName};
+use crate::account::{BadName, FactorKind, Station, TypedName, shown};
 use crate::clock::Timestamp;
 use crate::directory::{Entry, Found, State};
 use crate::store::Standing;
@@ -23,7 +23,7 @@ pub(super) async fn account(room: &Room, user: &str) -> Result<Arc<Entry>, Strin
     let setup = room.setup.load_full();
     let who = TypedName::parse(user.as_bytes())
         .and_then(|name| name.resolve(&setup.settings.realms))
-        .map_err(|bad| format!("{bad}."))?;
+        .map_err(|bad| no_name(user, bad))?;
     let directory = setup
         .directory(&who.directory)
         .ok_or_else(|| format!("There is no directory {}.", who.directory))?;
@@ -34,6 +34,22 @@ pub(super) async fn account(room: &Room, user: &str) -> Result<Arc<Entry>, Strin
         Err(error) => Err(format!("The directory could not be asked: {error}.")),
     }
 }
+
+fn no_name(user: &str, bad: BadName) -> String {
+    let name = shown(user.as_bytes());
+    let fault = bad.said_of(user.as_bytes());
+    match bad {
+        BadName::UnknownRealm => format!(
+            "{name} is nobody's name here: {fault}. Add it to `realms` or `domains` of its directory."
+        ),
+        BadName::Empty | BadName::TooLong | BadName::NotUtf8 | BadName::Character => {
+            format!("\"{name}\" is nobody's name: {fault}.")
+        }
+    }
+}
+
+/// How many ask about the account while it is only talked of.
+const ALONE: u32 = 1;
 
 /// Says what would happen.
 pub(super) async fn explain(
@@ -65,12 +81,8 @@ pub(super) async fn explain(
         now: at,
     };
     let limits = &setup.settings.passwords;
-    let alone = Rank {
-        here: 1,
-        everywhere: 1,
-    };
     let mut obstacles = obstacles(&entry, &facts);
-    if throttle::budget(limits, &standing.passwords, alone, at) == Budget::Spent {
+    if throttle::budget(limits, &standing.passwords, ALONE, at) == Budget::Spent {
         obstacles.push("too many wrong passwords: the directory would not be asked".to_owned());
     }
     let replies = policy::replies(&setup.settings, client, &entry.groups);

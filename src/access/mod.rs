@@ -87,6 +87,16 @@ pub enum Verdict {
     Undecided,
 }
 
+impl ClientPolicy {
+    /// The one face of everything that fails before the password is proven, whoever finds it: a text in the client's
+    /// language, since the person's would tell that there is one.
+    pub fn common_reject(&self) -> Verdict {
+        Verdict::Reject {
+            text: texts::reply(&texts::Text::Failed, self.language, self),
+        }
+    }
+}
+
 /// The verdict and its record.
 #[derive(Clone, Debug)]
 pub struct Answer {

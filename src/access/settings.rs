@@ -86,14 +86,15 @@ pub struct ReplyRule {
     pub set: Arc<str>,
 }
 
-/// Bounds on wrong passwords, all below what makes the directory lock the account.
+/// Bounds on wrong passwords. What strangers and the own stations may do together must be below what makes the directory
+/// lock the account.
 #[derive(Clone, Debug)]
 pub struct PasswordLimits {
     /// Wrong passwords within the window (`store::Limits::password_window`) from all stations that never logged in as the
     /// account, together; then they are answered without asking the directory.
     pub strangers: u32,
-    /// Wrong passwords within the window from one station that logged in before.
-    pub own_station: u32,
+    /// Wrong passwords within the window from all stations that logged in before, together.
+    pub own_stations: u32,
     /// The delay after the second wrong password in a row; doubled after each further one.
     pub first_delay: Duration,
     /// The longest delay.
@@ -103,8 +104,8 @@ pub struct PasswordLimits {
 impl Default for PasswordLimits {
     fn default() -> Self {
         Self {
-            strangers: 4,
-            own_station: 4,
+            strangers: 2,
+            own_stations: 2,
             first_delay: Duration::from_secs(2),
             longest_delay: Duration::from_secs(300),
         }

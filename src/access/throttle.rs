@@ -1,7 +1,8 @@
 //! Wrong passwords counted before they are made (D10): what the store knows of an account, and what is being tried at this moment.
 //!
-//! A station that logged in as the account before has a budget of its own, so that nobody else's wrong passwords can keep its
-//! owner out.
+//! An account has two pools of wrong passwords. The stations that logged in as it before share one, all others share the
+//! other, and neither can spend what is the other's: nobody else's guesses keep its owner out, and the two together are the
+//! most that reaches the directory within the window, so that the directory does not lock the account.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::PasswordLimits;
-use crate::account::{AccountId, Station};
+use crate::account::AccountId;
 use crate::clock::Timestamp;
 use crate::store::PasswordStanding;
 
@@ -28,20 +29,39 @@ pub(super) enum Budget {
     Free,
     /// It may not.
     Spent,
-    /// Others are asking at this moment, and might spend the rest: it has to wait for them.
+    /// Others of its pool are asking at this moment, and might spend the rest: it has to wait for them.
     Crowded,
 }
 
-/// Decides from what the store knows and how many are asking, this one included: from the same station, and from everywhere.
+/// Whose wrong passwords are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pool {
+    /// Those of all stations that logged in as the account before.
+    Own,
+    /// Those of all others.
+    Strangers,
+}
+
+impl Pool {
+    /// The pool of the station that a standing was asked for.
+    pub(super) fn of(standing: &PasswordStanding) -> Self {
+        match standing.known_station {
+            true => Self::Own,
+            false => Self::Strangers,
+        }
+    }
+}
+
+/// Decides from what the store knows and how many of the pool are asking, this one included.
 pub(super) fn budget(
     limits: &PasswordLimits,
     standing: &PasswordStanding,
-    rank: Rank,
+    asking: u32,
     now: Timestamp,
 ) -> Budget {
-    let (wrong, limit, asking) = match standing.known_station {
-        true => (standing.wrong_here, limits.own_station, rank.here),
-        false => (standing.wrong_strangers, limits.strangers, rank.everywhere),
+    let (wrong, limit) = match Pool::of(standing) {
+        Pool::Own => (standing.wrong_own, limits.own_stations),
+        Pool::Strangers => (standing.wrong_strangers, limits.strangers),
     };
     let left = limit.saturating_sub(wrong);
     if left == 0 || now < too_soon_until(limits, standing.last_wrong, wrong) {
@@ -68,17 +88,30 @@ fn too_soon_until(limits: &PasswordLimits, last: Option<Timestamp>, wrong: u32) 
     last.after(delay.min(limits.longest_delay))
 }
 
-/// How many are asking about an account at this moment, this one included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rank {
-    pub(super) here: u32,
-    pub(super) everywhere: u32,
+/// Who is asking about one account at this moment.
+#[derive(Default)]
+struct Asking {
+    /// Places taken, those included that are in no pool yet.
+    places: usize,
+    own: u32,
+    strangers: u32,
+    /// How many have asked the directory and left, since the first of these came.
+    ended: u64,
+}
+
+impl Asking {
+    fn of(&mut self, pool: Pool) -> &mut u32 {
+        match pool {
+            Pool::Own => &mut self.own,
+            Pool::Strangers => &mut self.strangers,
+        }
+    }
 }
 
 /// Who is asking at this moment.
 #[derive(Default)]
 pub(super) struct Throttle {
-    asking: Mutex<HashMap<AccountId, Vec<Station>>>,
+    asking: Mutex<HashMap<AccountId, Asking>>,
     left: Notify,
 }
 
@@ -88,32 +121,30 @@ impl Throttle {
         self.left.notified()
     }
 
-    /// Takes a place, and only then may the store be asked: whoever leaves afterwards has written what came of it. `None` when
-    /// there is no room.
-    pub(super) fn enter<'a>(
-        &'a self,
-        account: &AccountId,
-        station: &'a Station,
-    ) -> Option<(Place<'a>, Rank)> {
+    /// Takes a place, and only then may the store be asked, which tells the pool. `None` when there is no room.
+    pub(super) fn enter(&self, account: &AccountId) -> Option<Place<'_>> {
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         if asking.len() >= MAX_ACCOUNTS && !asking.contains_key(account) {
             return None;
         }
-        let stations = asking.entry(account.clone()).or_default();
-        stations.push(station.clone());
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let rank = Rank {
-            here: count(stations.iter().filter(|other| *other == station).count()),
-            everywhere: count(stations.len()),
-        };
-        let place = Place {
+        let of_account = asking.entry(account.clone()).or_default();
+        of_account.places += 1;
+        Some(Place {
             throttle: self,
             account: account.clone(),
-            station,
-            silent: false,
-        };
-        Some((place, rank))
+            ended: of_account.ended,
+            pool: None,
+            stage: Stage::Waits,
+        })
     }
+}
+
+/// How far somebody came who holds a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waits,
+    Asks,
+    StepsBack,
 }
 
 /// A place among those who are asking; given back when dropped.
@@ -121,14 +152,41 @@ impl Throttle {
 pub(super) struct Place<'a> {
     throttle: &'a Throttle,
     account: AccountId,
-    station: &'a Station,
-    silent: bool,
+    /// How many had ended when the store was about to be asked.
+    ended: u64,
+    pool: Option<Pool>,
+    stage: Stage,
 }
 
 impl Place<'_> {
+    /// Joins a pool: how many of it are asking now, this one included. `None` when somebody has ended since the place was
+    /// taken: what came of that is in the store, and may not have been when the store was asked, which has to be asked again.
+    pub(super) fn join(&mut self, pool: Pool) -> Option<u32> {
+        let mut asking = self
+            .throttle
+            .asking
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let of_account = asking.get_mut(&self.account)?;
+        if of_account.ended != self.ended {
+            self.ended = of_account.ended;
+            return None;
+        }
+        self.pool = Some(pool);
+        let count = of_account.of(pool);
+        *count = count.saturating_add(1);
+        Some(*count)
+    }
+
+    /// It asks the directory now: its end may have changed what the store knows.
+    pub(super) fn ask(mut self) -> Self {
+        self.stage = Stage::Asks;
+        self
+    }
+
     /// Gives the place back without having asked: nobody is woken, or those who wait would keep waking each other.
     pub(super) fn step_back(mut self) {
-        self.silent = true;
+        self.stage = Stage::StepsBack;
     }
 }
 
@@ -139,16 +197,19 @@ impl Drop for Place<'_> {
             .asking
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(stations) = asking.get_mut(&self.account) {
-            if let Some(mine) = stations.iter().position(|other| other == self.station) {
-                stations.swap_remove(mine);
+        if let Some(of_account) = asking.get_mut(&self.account) {
+            if let Some(pool) = self.pool {
+                let count = of_account.of(pool);
+                *count = count.saturating_sub(1);
             }
-            if stations.is_empty() {
+            of_account.ended += u64::from(self.stage == Stage::Asks);
+            of_account.places = of_account.places.saturating_sub(1);
+            if of_account.places == 0 {
                 asking.remove(&self.account);
             }
         }
         drop(asking);
-        if !self.silent {
+        if self.stage != Stage::StepsBack {
             self.throttle.left.notify_waiters();
         }
     }
@@ -159,22 +220,40 @@ mod tests {
     use super::*;
 
     fn limits() -> PasswordLimits {
-        PasswordLimits::default()
+        PasswordLimits {
+            strangers: 4,
+            own_stations: 4,
+            ..PasswordLimits::default()
+        }
+    }
+
+    #[test]
+    fn by_default_both_pools_together_stay_below_a_lock_at_five() {
+        let limits = PasswordLimits::default();
+        assert!(limits.strangers + limits.own_stations < 5);
+        assert!(limits.strangers >= 2 && limits.own_stations >= 2);
     }
 
     fn strangers(wrong: u32, last_secs: i64) -> PasswordStanding {
         PasswordStanding {
             known_station: false,
-            wrong_here: 0,
             wrong_strangers: wrong,
             last_wrong: Some(Timestamp::from_secs(last_secs)),
+            ..PasswordStanding::default()
         }
     }
 
-    const ALONE: Rank = Rank {
-        here: 1,
-        everywhere: 1,
-    };
+    fn own(wrong: u32, last_secs: i64) -> PasswordStanding {
+        PasswordStanding {
+            known_station: true,
+            wrong_own: wrong,
+            wrong_strangers: 400,
+            last_wrong: Some(Timestamp::from_secs(last_secs)),
+            ..PasswordStanding::default()
+        }
+    }
+
+    const ALONE: u32 = 1;
 
     fn at(secs: i64) -> Timestamp {
         Timestamp::from_secs(secs)
@@ -182,17 +261,19 @@ mod tests {
 
     #[test]
     fn the_budget_ends_at_the_limit() {
-        for wrong in 0..4 {
-            assert_eq!(
-                budget(&limits(), &strangers(wrong, 0), ALONE, at(10_000)),
-                Budget::Free
-            );
-        }
-        for wrong in [4, 5, u32::MAX] {
-            assert_eq!(
-                budget(&limits(), &strangers(wrong, 0), ALONE, at(10_000)),
-                Budget::Spent
-            );
+        for standing in [strangers, own] {
+            for wrong in 0..4 {
+                assert_eq!(
+                    budget(&limits(), &standing(wrong, 0), ALONE, at(10_000)),
+                    Budget::Free
+                );
+            }
+            for wrong in [4, 5, u32::MAX] {
+                assert_eq!(
+                    budget(&limits(), &standing(wrong, 0), ALONE, at(10_000)),
+                    Budget::Spent
+                );
+            }
         }
     }
 
@@ -231,99 +312,96 @@ mod tests {
 
     #[test]
     fn those_who_are_asking_count_as_wrong_until_they_are_known() {
-        let rank = |everywhere| Rank {
-            here: 1,
-            everywhere,
-        };
-        assert_eq!(
-            budget(&limits(), &strangers(0, 0), rank(4), at(9_999)),
-            Budget::Free
-        );
-        assert_eq!(
-            budget(&limits(), &strangers(0, 0), rank(5), at(9_999)),
-            Budget::Crowded
-        );
-        assert_eq!(
-            budget(&limits(), &strangers(1, 0), rank(4), at(9_999)),
-            Budget::Crowded
-        );
-        assert_eq!(
-            budget(&limits(), &strangers(2, 0), rank(2), at(9_999)),
-            Budget::Crowded
-        );
-        assert_eq!(
-            budget(&limits(), &strangers(4, 0), rank(1), at(9_999)),
-            Budget::Spent
-        );
+        for standing in [strangers, own] {
+            for (wrong, asking, says) in [
+                (0, 4, Budget::Free),
+                (0, 5, Budget::Crowded),
+                (1, 4, Budget::Crowded),
+                (2, 2, Budget::Crowded),
+                (4, 1, Budget::Spent),
+            ] {
+                let budget = budget(&limits(), &standing(wrong, 0), asking, at(9_999));
+                assert_eq!(budget, says, "{wrong} wrong, {asking} asking");
+            }
+        }
     }
 
     #[test]
-    fn a_known_station_has_a_budget_of_its_own() {
-        let standing = PasswordStanding {
-            known_station: true,
-            wrong_here: 1,
-            wrong_strangers: 400,
-            last_wrong: Some(at(0)),
-        };
-        let rank = Rank {
-            here: 1,
-            everywhere: 300,
-        };
-        assert_eq!(budget(&limits(), &standing, rank, at(1)), Budget::Free);
-        let spent = PasswordStanding {
-            wrong_here: 4,
-            ..standing
-        };
-        assert_eq!(budget(&limits(), &spent, ALONE, at(9_999)), Budget::Spent);
-    }
-
-    #[test]
-    fn places_are_counted_by_account_and_station_and_given_back() {
+    fn places_are_counted_by_account_and_pool_and_given_back() {
         let throttle = Throttle::default();
         let (hanako, taro) = (AccountId::new("c", "1"), AccountId::new("c", "2"));
-        let home = Station::read("203.0.113.5");
-        let (first, rank) = throttle.enter(&hanako, &home).unwrap();
-        assert_eq!(rank, ALONE);
-        let (second, rank) = throttle.enter(&hanako, &Station::Unknown).unwrap();
-        assert_eq!((rank.here, rank.everywhere), (1, 2));
-        let (third, rank) = throttle.enter(&hanako, &home).unwrap();
-        assert_eq!((rank.here, rank.everywhere), (2, 3));
-        assert_eq!(throttle.enter(&taro, &home).unwrap().1, ALONE);
-        drop(first);
-        second.step_back();
-        drop(third);
+        let enter = |account| throttle.enter(account).unwrap();
+        let (mut first, mut second) = (enter(&hanako), enter(&hanako));
+        let (mut third, fourth) = (enter(&hanako), enter(&hanako));
+        assert_eq!(first.join(Pool::Strangers), Some(1));
+        assert_eq!(second.join(Pool::Own), Some(1));
+        assert_eq!(third.join(Pool::Strangers), Some(2));
+        fourth.step_back();
+        let mut fourth = enter(&hanako);
+        assert_eq!(fourth.join(Pool::Strangers), Some(3));
+        assert_eq!(enter(&taro).join(Pool::Strangers), Some(1));
+        drop((first, second, third, fourth));
         assert!(throttle.asking.lock().unwrap().is_empty());
     }
 
-    /// A store of one number: how many wrong passwords were made.
+    #[test]
+    fn who_asked_the_store_before_somebodys_end_asks_it_again() {
+        let throttle = Throttle::default();
+        let hanako = AccountId::new("c", "1");
+        let enter = || throttle.enter(&hanako).unwrap();
+        let (mut first, mut second) = (enter(), enter());
+        assert_eq!(first.join(Pool::Own), Some(1));
+        drop(first.ask());
+        assert_eq!(second.join(Pool::Own), None);
+        assert_eq!(second.join(Pool::Own), Some(1));
+        // Whoever did not ask the directory changed nothing.
+        let (mut third, mut fourth) = (enter(), enter());
+        assert_eq!(third.join(Pool::Own), Some(2));
+        drop(third);
+        assert_eq!(fourth.join(Pool::Own), Some(2));
+    }
+
+    /// A store of two numbers: how many wrong passwords were made of each pool.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn many_at_once_never_pass_the_limit_by_one() {
+    async fn many_at_once_never_pass_either_limit_by_one() {
         use std::sync::Arc;
         use std::sync::atomic::{AtomicU32, Ordering};
         let throttle = Arc::new(Throttle::default());
-        let wrong = Arc::new(AtomicU32::new(0));
+        let wrong = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
         let limits = PasswordLimits {
             first_delay: Duration::ZERO,
+            own_stations: 3,
             ..limits()
         };
         let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..64 {
+        for number in 0..128 {
             let (throttle, wrong, limits) = (throttle.clone(), wrong.clone(), limits.clone());
             tasks.spawn(async move {
                 let account = AccountId::new("c", "1");
+                let (standing, wrong) = match number % 2 {
+                    0 => (strangers as fn(u32, i64) -> PasswordStanding, &wrong[0]),
+                    _ => (own as fn(u32, i64) -> PasswordStanding, &wrong[1]),
+                };
                 loop {
                     let mut end = std::pin::pin!(throttle.next_end());
                     end.as_mut().enable();
-                    let (place, rank) = throttle.enter(&account, &Station::Unknown).unwrap();
-                    let standing = strangers(wrong.load(Ordering::SeqCst), 0);
-                    match budget(&limits, &standing, rank, at(9_999)) {
+                    let mut place = throttle.enter(&account).unwrap();
+                    let (standing, asking) = loop {
+                        let standing = standing(wrong.load(Ordering::SeqCst), 0);
+                        tokio::task::yield_now().await;
+                        if let Some(asking) = place.join(Pool::of(&standing)) {
+                            break (standing, asking);
+                        }
+                    };
+                    match budget(&limits, &standing, asking, at(9_999)) {
                         Budget::Free => {
+                            let place = place.ask();
                             tokio::task::yield_now().await;
                             wrong.fetch_add(1, Ordering::SeqCst);
                             drop(place);
-                            return true;
+                            return;
                         }
-                        Budget::Spent => return false,
+                        Budget::Spent => return,
                         Budget::Crowded => {
                             place.step_back();
                             end.await;
@@ -332,8 +410,9 @@ mod tests {
                 }
             });
         }
-        let asked = tasks.join_all().await.into_iter().filter(|asked| *asked);
-        assert_eq!(asked.count(), 4);
-        assert_eq!(wrong.load(Ordering::SeqCst), 4);
+        let all = tokio::time::timeout(Duration::from_secs(20), tasks.join_all());
+        all.await.unwrap();
+        assert_eq!(wrong[0].load(Ordering::SeqCst), 4);
+        assert_eq!(wrong[1].load(Ordering::SeqCst), 3);
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use decision::{AttemptId, Decision, Durations, Outcome, Reason};
 #[expect(clippy::module_name_repetitions, reason = "other rooms have keys, too")]
 pub use name::AccountKey;
-pub use name::{BadName, Realms, TypedName, Who, fold};
+pub use name::{BadName, Realms, TypedName, Who, fold, shown};
 pub use station::Station;
 
 /// The stable id of a directory entry (entryUUID, objectGUID, nsUniqueId), prefixed by the name of

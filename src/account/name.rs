@@ -12,6 +12,9 @@ use unicode_normalization::UnicodeNormalization;
 /// Longest User-Name that RADIUS can carry, in octets (RFC 2865 §5).
 const NAME_OCTETS: usize = 253;
 
+/// Octets of what has to be escaped, as far as they are shown.
+const ODD_OCTETS: usize = 64;
+
 /// Why octets cannot be anybody's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
@@ -30,6 +33,57 @@ pub enum BadName {
     /// A realm or Windows domain that no directory answers for.
     #[error("realm is not configured")]
     UnknownRealm,
+}
+
+impl BadName {
+    /// The fault with what it is about, safe to show.
+    #[must_use]
+    pub fn said_of(self, typed: &[u8]) -> String {
+        let domain = typed.split(|octet| *octet == b'\\').next();
+        match (self, domain) {
+            (Self::UnknownRealm, Some(domain)) if domain.len() < typed.len() => {
+                format!("no directory has the domain {}", shown(domain))
+            }
+            (Self::UnknownRealm, _) => "no directory takes names without realm".to_owned(),
+            (Self::Empty | Self::TooLong | Self::NotUtf8 | Self::Character, _) => self.to_string(),
+        }
+    }
+}
+
+/// Octets that may be no name, as text in which nothing is lost and nothing passes for something else: what no name has is
+/// escaped, and what is cut ends in "…".
+#[must_use]
+pub fn shown(octets: &[u8]) -> String {
+    let end = match std::str::from_utf8(octets) {
+        Ok(text) if text.len() <= NAME_OCTETS && !text.chars().any(is_odd) => {
+            return text.to_owned();
+        }
+        Ok(text) => text.floor_char_boundary(ODD_OCTETS),
+        Err(_) => ODD_OCTETS,
+    };
+    let part = octets.get(..end).unwrap_or(octets);
+    let mut text = String::with_capacity(part.len());
+    for chunk in part.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\0' => text.push_str("\\0"),
+                '\\' => text.push_str("\\\\"),
+                c if is_odd(c) => text.extend(c.escape_default()),
+                c => text.push(c),
+            }
+        }
+        let escaped = chunk.invalid().iter().copied();
+        text.extend(escaped.flat_map(std::ascii::escape_default).map(char::from));
+    }
+    if part.len() < octets.len() {
+        text.push('…');
+    }
+    text
+}
+
+/// Forbidden, or not to be told from what is.
+fn is_odd(c: char) -> bool {
+    is_forbidden(c) || (c.is_whitespace() && c != ' ')
 }
 
 /// A name as somebody typed it: checked, otherwise untouched.
@@ -195,6 +249,46 @@ mod tests {
         realms.add("campus", &["example.ac.jp".into()], &["EXAMPLE".into()]);
         realms.add("guests", &["guest.example".into()], &[]);
         realms
+    }
+
+    #[test]
+    fn what_is_no_name_is_shown_escaped_and_bounded() {
+        for (octets, text) in [
+            ("山田".as_bytes(), "山田"),
+            (b"", ""),
+            (b"OTHER\\taro", "OTHER\\taro"),
+            (b"a\nb\x00", "a\\nb\\0"),
+            ("ta\u{202e}ro".as_bytes(), "ta\\u{202e}ro"),
+            (b"ta\\u{202e}ro\0", "ta\\\\u{202e}ro\\0"),
+            ("山\u{200b}田".as_bytes(), "山\\u{200b}田"),
+            (b"taro\xff\xfe", "taro\\xff\\xfe"),
+            ("a b\u{3000}c".as_bytes(), "a b\\u{3000}c"),
+            (b"\x1b[31m\r", "\\u{1b}[31m\\r"),
+        ] {
+            assert_eq!(shown(octets), text);
+        }
+        assert_eq!(shown(&[0xff; 200]), "\\xff".repeat(ODD_OCTETS) + "…");
+        let long = "山".repeat(50);
+        assert_eq!(shown(long.as_bytes()), long);
+        let odd = long + "\0";
+        assert_eq!(shown(odd.as_bytes()), "山".repeat(21) + "…");
+    }
+
+    #[test]
+    fn an_unknown_domain_is_named() {
+        let said = |name: &str| {
+            let bad = key(name).unwrap_err();
+            bad.said_of(name.as_bytes())
+        };
+        assert_eq!(said("OTHER\\taro"), "no directory has the domain OTHER");
+        assert_eq!(said("ta\0ro"), "name holds a character that no name has");
+        let nobody = TypedName::parse(b"taro")
+            .unwrap()
+            .resolve(&Realms::default());
+        assert_eq!(
+            nobody.unwrap_err().said_of(b"taro"),
+            "no directory takes names without realm"
+        );
     }
 
     fn key(name: &str) -> Result<String, BadName> {

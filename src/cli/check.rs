@@ -97,7 +97,7 @@ pub(super) fn in_lines(faults: &[Fault]) -> String {
 
 fn seen(part: &Probed, page: &mut Page<'_>) -> io::Result<()> {
     let word = match &part.fault {
-        None => page.good("answers"),
+        None => page.good(&plain(part.seen.as_deref().unwrap_or("answers"))),
         Some(fault) => page.bad(&format!("fails: {}", plain(fault))),
     };
     page.line(format!("    {} {}: {word}", part.part, plain(&part.name)))

@@ -278,6 +278,13 @@ pub(super) fn replies(root: &Table<'_>, clients: &[Client]) -> Replies {
                 "Send less: an Accept is one packet.",
             );
         }
+        if attributes.is_empty() {
+            table.report.warn(
+                table.place,
+                "This reply holds no attribute: nothing goes along.",
+                "Give it class, filter-id, vlan, session-timeout or vendor, or leave it out.",
+            );
+        }
         replies.sets.insert(set, attributes);
         table.finish();
     }

@@ -139,6 +139,7 @@ impl Daemon {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let mut hangups = signal(SignalKind::hangup()).map_err(Error::of("signals"))?;
         tokio::pin!(shutdown);
+        self.tell_start();
         notify::ready();
         let ended = loop {
             tokio::select! {
@@ -148,8 +149,27 @@ impl Daemon {
             }
         };
         notify::stopping();
+        match ended {
+            None => log::info!("Sekisho stops: a signal ended it"),
+            Some(name) => log::error!("Sekisho stops: the task {name} has ended"),
+        }
         self.drain().await;
         ended.map_or(Ok(()), |name| Err(Error::TaskEnded(name)))
+    }
+
+    /// Says what has started, and where: the sockets are bound.
+    fn tell_start(&self) {
+        let version = env!("CARGO_PKG_VERSION");
+        let (logins, accounting) = self.addresses();
+        log::info!("Sekisho {version} has started");
+        for (address, what) in logins
+            .iter()
+            .map(|address| (address, "logins"))
+            .chain(accounting.iter().map(|address| (address, "accounting")))
+            .chain(self.metrics.iter().map(|address| (address, "metrics")))
+        {
+            log::info!("listening for {what} at {address}");
+        }
     }
 
     /// Reloads; a fault leaves everything as it was and is logged.
@@ -174,6 +194,7 @@ impl Daemon {
                 self.rooms.server.in_work()
             );
         }
+        log::info!("Sekisho has stopped");
         self.rooms.close().await;
     }
 }

@@ -1,18 +1,21 @@
 //! What is done with a configuration while no daemon runs: probing what it names, and restoring its store.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::geteuid;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access;
 use crate::channel::Channels;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::directory::Directory;
+use crate::directory::{self, Directory, People};
 use crate::store;
 
 /// How long one part may take to be probed.
@@ -23,28 +26,37 @@ const STORE_FILES: usize = 16;
 /// What a probe saw of one part.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Probed {
-    /// `directory`, `store` or `gateway`.
+    /// `directory`, `group`, `store` or `gateway`.
     pub part: &'static str,
     /// Which one.
     pub name: String,
-    /// What is wrong; nothing if it answered.
+    /// What was seen of it, if nothing is wrong.
+    pub seen: Option<String>,
+    /// What is wrong; nothing if it is as it should be.
     pub fault: Option<String>,
 }
 
 impl Probed {
-    fn new(part: &'static str, name: &str, seen: Result<(), String>) -> Self {
+    fn new(part: &'static str, name: &str, seen: Result<String, String>) -> Self {
+        let (seen, fault) = match seen {
+            Ok(seen) => (Some(seen), None),
+            Err(fault) => (None, Some(fault)),
+        };
         Self {
             part,
             name: name.to_owned(),
-            fault: seen.err(),
+            seen,
+            fault,
         }
     }
 }
 
-/// Connects to every directory server, reaches for every gateway and looks at the store's files, changing nothing.
+/// Connects to every directory server and looks for people and the groups that the configuration names, reaches for every
+/// gateway and looks at the store's files, changing nothing.
 pub async fn probe(settings: &Settings) -> Vec<Probed> {
     let mut probed = vec![probe_store(&settings.store)];
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let mut groups = Groups::named_in(&settings.access);
     for directory in &settings.directories {
         let opened = Directory::new(
             directory.clone(),
@@ -53,7 +65,7 @@ pub async fn probe(settings: &Settings) -> Vec<Probed> {
             stop.clone(),
         );
         match opened {
-            Ok(opened) => probed.extend(probe_directory(&directory.name, &opened).await),
+            Ok(opened) => probed.extend(probe_directory(directory, &opened, &mut groups).await),
             Err(error) => probed.push(Probed::new(
                 "directory",
                 &directory.name,
@@ -62,25 +74,111 @@ pub async fn probe(settings: &Settings) -> Vec<Probed> {
         }
     }
     stop.cancel();
+    probed.extend(groups.probed());
     probed.extend(probe_gateways(settings).await);
     probed
 }
 
-async fn probe_directory(name: &str, directory: &Directory) -> Vec<Probed> {
-    let Ok(servers) = tokio::time::timeout(PROBE_TIME, directory.probe()).await else {
+async fn probe_directory(
+    settings: &directory::Settings,
+    directory: &Directory,
+    groups: &mut Groups,
+) -> Vec<Probed> {
+    let name = &settings.name;
+    let named = groups.dns();
+    let survey = directory.survey(&named);
+    let Ok(servers) = tokio::time::timeout(PROBE_TIME, survey).await else {
         return vec![Probed::new("directory", name, Err(slow()))];
     };
     servers
         .into_iter()
         .map(|server| {
-            let seen = if server.up {
-                Ok(())
-            } else {
-                Err(server.last_error.unwrap_or_else(slow))
+            let seen = match server.content {
+                None => Err(server.health.last_error.unwrap_or_else(slow)),
+                Some(content) => {
+                    groups.found(&content.groups);
+                    judge(settings, content.people)
+                }
             };
-            Probed::new("directory", &format!("{name} {}", server.server), seen)
+            let name = format!("{name} {}", server.health.server);
+            Probed::new("directory", &name, seen)
         })
         .collect()
+}
+
+/// What was seen of people, in words.
+fn judge(settings: &directory::Settings, people: People) -> Result<String, String> {
+    let base = &settings.base;
+    match people {
+        People::Found => Ok(format!("answers, and finds people under {base}")),
+        People::NoBase => Err(format!(
+            "answers, but base {base} is not there, or the service account may not read it"
+        )),
+        People::Nobody => Err(format!(
+            "answers, but finds nobody under {base} by user-filter {}",
+            settings.user_filter
+        )),
+        People::NoStableId => Err(match &settings.id_attribute {
+            Some(id) => format!("answers, but people under {base} have no attribute {id}: see id"),
+            None => format!(
+                "answers, but people under {base} have no stable id that the service account may read: see id"
+            ),
+        }),
+    }
+}
+
+/// The groups that the configuration names, and which of them some directory shows.
+struct Groups {
+    /// Each with what names it.
+    named: BTreeMap<Arc<str>, Vec<String>>,
+    found: BTreeSet<Arc<str>>,
+}
+
+impl Groups {
+    fn named_in(access: &access::Settings) -> Self {
+        let always = access
+            .always_ask
+            .iter()
+            .map(|group| ("always-ask".to_owned(), group));
+        let rules =
+            access.rules.iter().enumerate().filter_map(|(at, rule)| {
+                Some((format!("[[rule]] {}", at + 1), rule.group.as_ref()?))
+            });
+        let replies = access.replies.iter().enumerate().filter_map(|(at, reply)| {
+            Some((format!("[[reply]] {}", at + 1), reply.group.as_ref()?))
+        });
+        let mut named: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
+        for (by, group) in always.chain(rules).chain(replies) {
+            named.entry(group.clone()).or_default().push(by);
+        }
+        Self {
+            named,
+            found: BTreeSet::new(),
+        }
+    }
+
+    fn dns(&self) -> Vec<Arc<str>> {
+        self.named.keys().cloned().collect()
+    }
+
+    fn found(&mut self, groups: &[Arc<str>]) {
+        self.found.extend(groups.iter().cloned());
+    }
+
+    /// Every group that no directory shows: who is meant by it is treated as if it were not written.
+    fn probed(&self) -> Vec<Probed> {
+        let probed = self.named.iter().map(|(group, by)| {
+            let by = by.join(", ");
+            let seen = match self.found.contains(group) {
+                true => Ok(format!("is there, for {by}")),
+                false => Err(format!(
+                    "no directory shows it to its service account, so {by} holds for nobody"
+                )),
+            };
+            Probed::new("group", group, seen)
+        });
+        probed.collect()
+    }
 }
 
 async fn probe_gateways(settings: &Settings) -> Vec<Probed> {
@@ -91,7 +189,7 @@ async fn probe_gateways(settings: &Settings) -> Vec<Probed> {
     match tokio::time::timeout(PROBE_TIME, channels.probe()).await {
         Ok(gateways) => gateways
             .into_iter()
-            .map(|(name, seen)| Probed::new("gateway", &name, seen))
+            .map(|(name, seen)| Probed::new("gateway", &name, seen.map(|()| "answers".to_owned())))
             .collect(),
         Err(_) => vec![Probed::new("gateway", "all", Err(slow()))],
     }
@@ -111,9 +209,11 @@ fn probe_store(settings: &store::Settings) -> Probed {
         (Err(error), _) => Err(error.to_string()),
         (Ok(folder), _) if !folder.is_dir() => Err("is no folder".to_owned()),
         (Ok(_), true) => store::master_key(settings)
-            .map(drop)
+            .map(|_| "folder and master key are there".to_owned())
             .map_err(|error| error.to_string()),
-        (Ok(_), false) => Ok(()),
+        (Ok(_), false) => {
+            Ok("the folder is there; the first start makes the master key".to_owned())
+        }
     };
     Probed::new("store", &name, seen)
 }

@@ -20,6 +20,7 @@ mod protocol;
 mod refusal;
 mod server;
 mod settings;
+mod survey;
 
 use std::io;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use dn::same_dn_form;
 #[doc(hidden)]
 pub use overheard::{Heard, overhear};
 pub use settings::{Groups, Protection, Server, Settings};
+pub use survey::{Content, People, Surveyed};
 
 use failure::Failure;
 use groups::Parents;
@@ -289,20 +291,6 @@ impl Directory {
             }
         }
         Err(worst)
-    }
-
-    /// Connects to every server and binds the service account, for `check --probe`: up is what answered just now.
-    pub async fn probe(&self) -> Vec<ServerHealth> {
-        let mut seen = Vec::with_capacity(self.inner.hosts.len());
-        for host in &self.inner.hosts {
-            let up = host.probe().await.is_ok();
-            // What went wrong is in its health.
-            seen.push(ServerHealth {
-                up,
-                ..host.health()
-            });
-        }
-        seen
     }
 
     /// What is known of each server without asking.

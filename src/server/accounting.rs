@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::login::{Outgoing, Work, shown};
+use super::login::{Outgoing, Work};
 use super::socket::canonical;
 use super::station;
 use crate::access::SessionRecord;
+use crate::account::shown;
 use crate::telemetry::Discard;
 use crate::wire::{Code, Reply, Request, attribute};
 

@@ -12,7 +12,7 @@ use super::rejects::{self, Delay};
 use super::socket::{Local, Socket, canonical};
 use super::{House, reply, station};
 use crate::access::{Attempt, Verdict};
-use crate::account::{AttemptId, Decision, Durations, Outcome, Reason, TypedName};
+use crate::account::{AttemptId, Decision, Durations, Outcome, Reason};
 use crate::secret::Secret;
 use crate::telemetry::Discard;
 use crate::wire::{Code, Request, attribute};
@@ -21,8 +21,6 @@ use crate::wire::{Code, Request, attribute};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What the way back to the NAS may take: an answer after its patience is none.
 const WAY_BACK: Duration = Duration::from_millis(100);
-/// Octets of a name that is no name, as far as they are shown.
-const SHOWN_OCTETS: usize = 64;
 /// MS-CHAP-Challenge, of Microsoft (RFC 2548 §2.1.1).
 const MS_CHAP_CHALLENGE: u8 = 11;
 
@@ -200,7 +198,7 @@ fn refuse(work: &Work, refusal: Refusal) -> Verdict {
         .access
         .count_refusal(typed.unwrap_or_default(), decision);
     rooms.telemetry.decision(&decision);
-    Verdict::Reject { text: None }
+    client.policy.common_reject()
 }
 
 /// Replies: a Reject at its time, anything else at once.
@@ -340,17 +338,6 @@ fn nas_port(request: &Request) -> Option<Box<[u8]>> {
     (!joined.is_empty()).then(|| joined.into())
 }
 
-/// Octets as text that is safe to show: as they are if they could be a name, else escaped and cut.
-pub(super) fn shown(octets: &[u8]) -> String {
-    TypedName::parse(octets).map_or_else(
-        |_| {
-            let part = octets.get(..SHOWN_OCTETS).unwrap_or(octets);
-            part.escape_ascii().to_string()
-        },
-        |name| name.as_str().to_owned(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,18 +374,5 @@ mod tests {
         assert_eq!(joined(&[port, id]), joined(&[id, port]));
         assert_ne!(joined(&[id]), joined(&[session]));
         assert_ne!(joined(&[port]), joined(&[port, session]));
-    }
-
-    #[test]
-    fn what_is_no_name_is_shown_escaped_and_cut() {
-        assert_eq!(shown("山田".as_bytes()), "山田");
-        assert_eq!(shown(b""), "");
-        assert_eq!(shown(b"a\nb\x00"), "a\\nb\\x00");
-        assert_eq!(
-            shown("a\u{202e}b".as_bytes()),
-            "a\\xe2\\x80\\xaeb",
-            "bidi controls"
-        );
-        assert_eq!(shown(&[0xff; 200]).len(), 4 * SHOWN_OCTETS);
     }
 }

@@ -158,9 +158,29 @@ pub struct Server {
     sockets: Arc<[Arc<Socket>]>,
 }
 
+/// What the configuration says about sockets.
+#[derive(PartialEq, Eq)]
+struct Sockets {
+    listen: Vec<SocketAddr>,
+    accounting: Vec<SocketAddr>,
+    receive_buffer: usize,
+}
+
+impl Sockets {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            listen: settings.listen.clone(),
+            accounting: settings.accounting.clone(),
+            receive_buffer: settings.receive_buffer,
+        }
+    }
+}
+
 /// What all listeners and requests share.
 struct House {
     settings: ArcSwap<Settings>,
+    /// How the sockets were bound: what a reload does not change.
+    bound: Sockets,
     clients: Clients,
     duplicates: Duplicates,
     in_work: Arc<AtomicUsize>,
@@ -196,6 +216,7 @@ impl Server {
             duplicates: Duplicates::new((duplicates::ENTRIES, duplicates::ENTRIES_OF_CLIENT)),
             in_work: Arc::default(),
             rejects: Rejects::new(rejects::WAITING),
+            bound: Sockets::of(&settings),
             settings: ArcSwap::from_pointee(settings),
             rooms,
         };
@@ -244,10 +265,7 @@ impl Server {
 
     /// Takes new clients, replies and bounds after a reload; addresses stay (a change of them is said to need a restart).
     pub fn reload(&self, settings: Settings) {
-        let before = self.house.settings.load();
-        if (&before.listen, &before.accounting) != (&settings.listen, &settings.accounting)
-            || before.receive_buffer != settings.receive_buffer
-        {
+        if Sockets::of(&settings) != self.house.bound {
             log::warn!("[radius] listen, accounting and receive-buffer change at a restart only");
         }
         self.house.clients.replace(&settings.clients);

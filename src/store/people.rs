@@ -146,8 +146,9 @@ fn passwords(
         let from = row.get_ref(0)?.as_str().unwrap_or_default();
         let (is_here, of_known) = (from == here, account.knows(from, known_since));
         standing.wrong_here += u32::from(is_here);
+        standing.wrong_own += u32::from(of_known);
         standing.wrong_strangers += u32::from(!of_known);
-        if (known_station && is_here) || (!known_station && !of_known) {
+        if of_known == known_station {
             standing.last_wrong = standing.last_wrong.max(moment(row.get(1)?));
         }
     }

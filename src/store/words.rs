@@ -33,9 +33,11 @@ pub struct PasswordStanding {
     pub known_station: bool,
     /// Wrong passwords from this station.
     pub wrong_here: u32,
+    /// Wrong passwords from all stations that logged in as this account before, together.
+    pub wrong_own: u32,
     /// Wrong passwords from all stations that never logged in as this account, together.
     pub wrong_strangers: u32,
-    /// When the last wrong password came, from this station if it is known, else from any stranger.
+    /// When the last wrong password came: from any known station if this is one, else from any stranger.
     pub last_wrong: Option<Timestamp>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ldap3::asn1::{ASNTag as _, PL, StructureTag};
+use ldap3::asn1::{ASNTag as _, PL, StructureTag, TagClass};
 
 use super::ber::{OCTET_STRING, Writer};
 
@@ -17,11 +17,23 @@ const MATCHING_RULE: u8 = 0x81;
 const MATCHING_TYPE: u8 = 0x82;
 const MATCH_VALUE: u8 = 0x83;
 
+/// The same as numbers of their elements.
+const AND_ID: u64 = 0;
+const OR_ID: u64 = 1;
+const NOT_ID: u64 = 2;
+const PRESENT_ID: u64 = 7;
+const EXTENSIBLE_ID: u64 = 9;
+const MATCHING_TYPE_ID: u64 = 2;
+
 /// Matches a DN that is a member through other groups, too (MS-ADTS 3.1.1.3.4.4.3).
 const IN_CHAIN: &[u8] = b"1.2.840.113556.1.4.1941";
 
 /// The configured `user-filter`, read once; the places of the name are holes within values.
-pub(in crate::directory) struct UserFilter(Vec<Part>);
+pub(in crate::directory) struct UserFilter {
+    parts: Vec<Part>,
+    /// The same for any name.
+    anybody: Vec<Part>,
+}
 
 enum Part {
     Octets(Vec<u8>),
@@ -34,17 +46,23 @@ impl UserFilter {
     /// Reads a filter (RFC 4515) with a place for the name; `None` if it is none, or if a place is
     /// not within a value.
     pub(in crate::directory) fn read(template: &str) -> Option<Self> {
-        let parsed = ldap3::parse_filter(template).ok()?;
-        let parts = parts(parsed.into_structure())?;
+        let parsed = ldap3::parse_filter(template).ok()?.into_structure();
+        let anybody = parts(whatever_the_name(parsed.clone()))?;
+        let parts = parts(parsed)?;
         // A value that only escapes spell like the place would be taken for one.
         let places = template.matches(PLACE).count();
-        (places > 0 && names(&parts) == places).then_some(Self(parts))
+        (places > 0 && names(&parts) == places).then_some(Self { parts, anybody })
     }
 
     /// The filter for a name; `None` for a name that no entry can have.
     pub(in crate::directory) fn of<'a>(&'a self, name: &'a str) -> Option<Filter<'a>> {
         let is_possible = !name.is_empty() && !name.contains('\0');
         is_possible.then_some(Filter::User(self, name))
+    }
+
+    /// The filter of all who could be meant by some name: where the name goes, any value will do.
+    pub(in crate::directory) fn anybody(&self) -> Filter<'_> {
+        Filter::Anybody(self)
     }
 }
 
@@ -53,6 +71,8 @@ impl UserFilter {
 pub(in crate::directory) enum Filter<'a> {
     /// The configured filter with a name in its places.
     User(&'a UserFilter, &'a str),
+    /// Entries that a user's filter finds by some name.
+    Anybody(&'a UserFilter),
     /// Groups that name one of these DNs as member.
     Members(&'a [Arc<str>]),
     /// Groups that name the DN as member, directly or through other groups.
@@ -63,7 +83,8 @@ pub(in crate::directory) enum Filter<'a> {
 impl Filter<'_> {
     pub(super) fn write(&self, out: &mut Writer<'_>) {
         match *self {
-            Self::User(UserFilter(parts), name) => fill(parts, name.as_bytes(), out),
+            Self::User(filter, name) => fill(&filter.parts, name.as_bytes(), out),
+            Self::Anybody(filter) => fill(&filter.anybody, &[], out),
             Self::Members(dns) => out.nested(OR, |any| {
                 for dn in dns {
                     for attribute in [&b"member"[..], b"uniqueMember"] {
@@ -126,6 +147,50 @@ fn holes(mut value: &[u8]) -> Vec<Part> {
     }
     parts.push(Part::Octets(value.to_vec()));
     parts
+}
+
+/// A filter in which every assertion about the name is one that the attribute is there. Denials of it fall away.
+fn whatever_the_name(element: StructureTag) -> StructureTag {
+    if !mentions_the_name(&element) {
+        return element;
+    }
+    let class = element.class;
+    match (element.id, element.payload) {
+        (id @ (AND_ID | OR_ID), PL::C(elements)) => StructureTag {
+            class,
+            id,
+            payload: PL::C(elements.into_iter().map(whatever_the_name).collect()),
+        },
+        (id, PL::C(elements)) => present(attribute_of(id, elements)),
+        (_, PL::P(_)) => present(None),
+    }
+}
+
+fn mentions_the_name(element: &StructureTag) -> bool {
+    match &element.payload {
+        PL::P(value) => holes(value).len() > 1,
+        PL::C(elements) => elements.iter().any(mentions_the_name),
+    }
+}
+
+/// The attribute that an assertion is about.
+fn attribute_of(id: u64, elements: Vec<StructureTag>) -> Option<Vec<u8>> {
+    let about = match id {
+        NOT_ID => None,
+        EXTENSIBLE_ID => elements
+            .into_iter()
+            .find(|part| part.id == MATCHING_TYPE_ID),
+        _ => elements.into_iter().next(),
+    };
+    about?.expect_primitive()
+}
+
+fn present(attribute: Option<Vec<u8>>) -> StructureTag {
+    StructureTag {
+        class: TagClass::Context,
+        id: PRESENT_ID,
+        payload: PL::P(attribute.unwrap_or_else(|| b"objectClass".to_vec())),
+    }
 }
 
 /// How many places of a name are within.
@@ -194,6 +259,24 @@ mod tests {
             "(|(uid=\\7buser\\7d)(uid={user}))",
         ] {
             assert!(UserFilter::read(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn any_name_is_the_attribute_being_there() {
+        for (template, anybody) in [
+            ("(uid={user})", "(uid=*)"),
+            (
+                "(&(objectClass=person)(|(uid={user})(mail={user}@*)(cn~=x{user}))(sn=a))",
+                "(&(objectClass=person)(|(uid=*)(mail=*)(cn=*))(sn=a))",
+            ),
+            (
+                "(&(!(cn=x*))(!(sn={user}))(cn:caseExactMatch:={user})(:dn:2.5.13.5:={user}))",
+                "(&(!(cn=x*))(objectClass=*)(cn=*)(objectClass=*))",
+            ),
+        ] {
+            let filter = UserFilter::read(template).unwrap();
+            assert_eq!(sent(filter.anybody()), meant(anybody), "{template}");
         }
     }
 

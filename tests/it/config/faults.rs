@@ -375,6 +375,7 @@ const DOUBTFUL: &[(&str, &str)] = &[
         "[directory.b]\nservers = 'ldap://b'\nbase = 'dc=b'\nstart-tls = false\nallow-clear-text = true",
         "in the clear",
     ),
+    ("[[reply]]\nclient = 'vpn'", "holds no attribute"),
 ];
 
 #[test]

@@ -155,9 +155,9 @@ async fn a_wrong_service_password_is_said_as_such() {
         matches!(found, Err(Error::ServiceAccount { code: 49 })),
         "{found:?}"
     );
-    let health = campus.directory.probe().await;
+    let seen = campus.directory.survey(&[]).await;
     assert_eq!(
-        health[0].last_error.as_deref(),
+        seen[0].health.last_error.as_deref(),
         Some("service account refused: result 49")
     );
 }

@@ -5,6 +5,7 @@ mod login;
 mod outage;
 mod policy;
 mod protection;
+mod survey;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,15 +6,12 @@ use sekisho::directory::{Bind, Refusal, State};
 use tokio::time::Instant;
 
 use super::{PATIENCE, patient, run};
-use crate::support::slapd::{POLICY_DN, Slapd, person, person_dn};
+use crate::support::slapd::{Slapd, person, person_dn};
 
 /// A directory with a policy for everybody.
 fn with_policy(ldif: &str, policy: &[&str]) -> Slapd {
     let slapd = Slapd::start("");
-    let lines: String = policy.iter().map(|line| format!("{line}\n")).collect();
-    slapd.add(&format!(
-        "dn: {POLICY_DN}\nobjectClass: device\nobjectClass: pwdPolicy\ncn: policy\npwdAttribute: userPassword\n{lines}\n"
-    ));
+    slapd.set_policy(policy);
     slapd.add(ldif);
     slapd
 }

@@ -59,8 +59,8 @@ async fn a_server_of_another_ca_learns_nothing() {
         let campus = run(protected(&slapd, protection, &other));
         let found = campus.find("taro").await;
         assert!(matches!(found, Err(Error::Unreachable)), "{found:?}");
-        let health = campus.directory.probe().await;
-        let said = health[0].last_error.clone().unwrap_or_default();
+        let seen = campus.directory.survey(&[]).await;
+        let said = seen[0].health.last_error.clone().unwrap_or_default();
         assert!(said.contains("certificate"), "{said}");
     }
     assert!(!slapd.log().contains("BIND dn=\"cn=sekisho"));
@@ -112,9 +112,9 @@ async fn octets_behind_the_answer_to_starttls_end_the_connection() {
     settings.servers[0].port = port;
     let campus = run(settings);
     assert!(matches!(campus.find("taro").await, Err(Error::Unreachable)));
-    let health = campus.directory.probe().await;
+    let seen = campus.directory.survey(&[]).await;
     assert_eq!(
-        health[0].last_error.as_deref(),
+        seen[0].health.last_error.as_deref(),
         Some("StartTLS answered with a length that is not allowed")
     );
 }

@@ -8,6 +8,7 @@ mod hostile;
 mod limits;
 mod once;
 mod outage;
+mod probe;
 mod rules;
 mod samba;
 mod stop;

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{PEOPLE, SEED, SPOOL, VPN, directory, house};
-use crate::support::daemon::{Daemon, SECRET, client, code, signal};
+use crate::support::daemon::{Daemon, SECRET, client, code, signal, wait};
 use crate::support::slapd::Slapd;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,6 +45,40 @@ fn a_reject_that_waits_for_its_time_leaves_at_the_end() {
     signal(daemon.pid(), "TERM");
     assert_eq!(nas.receive(PATIENCE).expect("a Reject")[0], 3);
     assert_eq!(daemon.ended(), Some(0), "{}", daemon.log());
+}
+
+#[test]
+fn it_says_where_it_listens_and_that_it_has_ended() {
+    let (_slapd, mut daemon) = house();
+    let started = format!("Sekisho {} has started", env!("CARGO_PKG_VERSION"));
+    daemon.wait_log(&started);
+    daemon.wait_log(&format!("listening for logins at {}", daemon.radius));
+    let accounting = format!("listening for accounting at {}", daemon.accounting);
+    daemon.wait_log(&accounting);
+    assert!(!daemon.log().contains("has stopped"));
+    assert_eq!(daemon.stop(), Some(0));
+    daemon.wait_log("Sekisho has stopped");
+}
+
+#[test]
+fn an_address_that_a_reload_cannot_change_is_told_while_it_differs() {
+    const TOLD: &str = "change at a restart only";
+    let (_slapd, daemon) = house();
+    let file = daemon.path("sekisho.toml");
+    let sound = std::fs::read_to_string(&file).unwrap();
+    let other = sound.replace(&daemon.radius.to_string(), "127.0.0.1:9");
+    for (reloads, (text, told)) in [(&other, 1), (&other, 2), (&sound, 2)].iter().enumerate() {
+        std::fs::write(&file, text).unwrap();
+        daemon.hang_up();
+        let reloaded = || daemon.log().matches("configuration reloaded").count();
+        wait(|| reloaded() > reloads, || daemon.log());
+        assert_eq!(
+            daemon.log().matches(TOLD).count(),
+            *told,
+            "reload {reloads}"
+        );
+    }
+    assert_eq!(daemon.nas().status().code, 2);
 }
 
 #[test]

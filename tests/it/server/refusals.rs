@@ -1,8 +1,13 @@
 //! What is refused before anybody is asked.
 
-use sekisho::wire::{Answer, Code, Query};
+use std::sync::Arc;
 
-use super::{House, Nas};
+use sekisho::access::Texts;
+use sekisho::account::Language;
+use sekisho::wire::{Answer, Code, Query};
+use tokio::time::Instant;
+
+use super::{FLOOR, House, Nas};
 
 const EAP_MESSAGE: u8 = 79;
 const MICROSOFT: u32 = 311;
@@ -18,6 +23,58 @@ fn refused(query: impl FnOnce(&Nas) -> Query, reason: &str) -> Answer {
     );
     assert_eq!(house.metric(&line), 1, "{}", house.telemetry.render());
     answer
+}
+
+/// The attributes of an answer beside the signature, which differs by nature.
+fn face(answer: &Answer) -> Vec<(u8, Vec<u8>)> {
+    let all = answer.all().filter(|(kind, _)| *kind != 80);
+    all.map(|(kind, value)| (kind, value.to_vec())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_at_the_door_has_the_face_of_a_wrong_password() {
+    for (texts, language, said) in [
+        (
+            Texts::Full,
+            Language::Both,
+            "認証できませんでした / Authentication failed.",
+        ),
+        (Texts::Full, Language::Ja, "認証できませんでした"),
+        (Texts::Ascii, Language::Both, "Authentication failed."),
+        (Texts::None, Language::Both, ""),
+    ] {
+        let house = House::start(|settings| {
+            let policy = Arc::make_mut(&mut settings.clients[0].policy);
+            (policy.texts, policy.language) = (texts, language);
+        });
+        let nas = Nas::new(house.radius());
+        let password = |password: &[u8]| named().with_password(&nas.secret, password);
+        for (case, query) in [
+            ("nobody", password(b"a password")),
+            ("empty", password(b"")),
+            ("unreadable", password(b"\xff\xfe\xfd")),
+            ("no password", named().with(32, b"nas")),
+            ("CHAP", named().with(3, &[1; 17])),
+            ("MS-CHAP", named().with_vendor(MICROSOFT, 25, &[1; 50])),
+            ("two names", password(b"a password").with(1, b"jiro")),
+            (
+                "no name",
+                Query::access(7).with_password(&nas.secret, b"a password"),
+            ),
+            ("wrong length", named().with(2, &[1; 15])),
+        ] {
+            let begun = Instant::now();
+            let answer = nas.ask(query);
+            let took = begun.elapsed();
+            assert_eq!(answer.code(), Code::AccessReject, "{case}");
+            let expected = match said {
+                "" => Vec::new(),
+                said => vec![(18, said.as_bytes().to_vec())],
+            };
+            assert_eq!(face(&answer), expected, "{case}");
+            assert!(took >= FLOOR && took < 4 * FLOOR, "{case}: {took:?}");
+        }
+    }
 }
 
 fn named() -> Query {

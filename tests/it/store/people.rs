@@ -36,6 +36,7 @@ async fn wrong_passwords_of_strangers_do_not_touch_the_own_station() {
     let own = passwords(&shop, "203.0.113.7");
     assert!(own.known_station);
     assert_eq!((own.wrong_here, own.wrong_strangers), (1, 4));
+    assert_eq!(own.wrong_own, 1);
     let stranger = passwords(&shop, "198.51.100.1");
     assert!(!stranger.known_station);
     assert_eq!((stranger.wrong_here, stranger.wrong_strangers), (1, 4));

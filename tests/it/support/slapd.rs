@@ -145,6 +145,29 @@ impl Slapd {
         self.client("ldapmodify", ldif);
     }
 
+    /// Sets a password policy for everybody, of `attribute: value` lines.
+    pub(crate) fn set_policy(&self, lines: &[&str]) {
+        let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        self.add(&format!(
+            "dn: {POLICY_DN}\nobjectClass: device\nobjectClass: pwdPolicy\ncn: policy\npwdAttribute: userPassword\n{lines}\n"
+        ));
+    }
+
+    /// The values of an attribute of an entry, operational ones included, as the administrator sees them.
+    pub(crate) fn values(&self, dn: &str, attribute: &str) -> Vec<String> {
+        let output = Command::new("ldapsearch")
+            .args(["-x", "-LLL", "-o", "ldif-wrap=no", "-H", &self.url()])
+            .args(["-D", ROOT_DN, "-w", ROOT_PASSWORD, "-s", "base", "-b", dn])
+            .args(["(objectClass=*)", attribute])
+            .output()
+            .expect("package ldap-utils is installed");
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let begin = format!("{attribute}: ");
+        let values = text.lines().filter_map(|line| line.strip_prefix(&begin));
+        values.map(str::to_owned).collect()
+    }
+
     /// Ends it at once, as a crash would.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
