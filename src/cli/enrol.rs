@@ -33,7 +33,7 @@ pub(super) async fn totp(wanted: EnrolTotp, daemon: &DaemonAt, page: &mut Page<'
         },
         language: page.language(),
     });
-    let Answer::Seed { uri, factor } = put(&mut caller, begun).await? else {
+    let Answer::Seed { uri, factor } = put(&mut caller, begun, page.language()).await? else {
         return Err(astray());
     };
     // Whoever brought the secret has it in a token already: it is not shown again.
@@ -89,7 +89,7 @@ async fn prove(
             Some(code) => code,
             None => ask::answer(page, words::of(page.language()).code())?,
         };
-        match put(caller, Ask::Prove { code }).await? {
+        match put(caller, Ask::Prove { code }, page.language()).await? {
             Answer::Enrolled { factor } => return Ok(factor),
             Answer::WrongCode { left: 0 } => {
                 return Err(Failure::new(

@@ -61,6 +61,14 @@ impl Failure {
         }
     }
 
+    /// Whoever read has seen enough, as `head` has: nothing failed, and there is nobody to tell.
+    fn unread() -> Self {
+        Self {
+            exit: Exit::Done,
+            why: String::new(),
+        }
+    }
+
     fn usage(why: impl Into<String>) -> Self {
         Self {
             exit: Exit::Usage,
@@ -71,6 +79,9 @@ impl Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::unread();
+        }
         Self::new(format!("Input or output failed: {error}."))
     }
 }
@@ -99,7 +110,9 @@ pub fn run(
     match follow(arguments, &mut page) {
         Ok(exit) => exit,
         Err(failure) => {
-            page.failure(&failure.why);
+            if !failure.why.is_empty() {
+                page.failure(&failure.why);
+            }
             failure.exit
         }
     }
@@ -121,6 +134,7 @@ fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
     let daemon = &DaemonAt {
         socket: arguments.socket,
         file: arguments.config,
+        language: page.language(),
     };
     match arguments.command {
         Command::Serve => serve::serve(file, page),
@@ -166,13 +180,14 @@ fn one_thread() -> io::Result<tokio::runtime::Runtime> {
 struct DaemonAt {
     socket: Option<PathBuf>,
     file: Option<PathBuf>,
+    language: Language,
 }
 
 impl DaemonAt {
     async fn call(&self) -> Result<Caller, Failure> {
         Caller::connect(&self.place()?)
             .await
-            .map_err(|error| unanswered(&error))
+            .map_err(|error| unanswered(&error, self.language))
     }
 
     /// The socket as asked for, or as the configuration says. Without either option the usual configuration may be one
@@ -196,32 +211,35 @@ impl DaemonAt {
 
     /// Asks one thing; a refusal is a failure.
     async fn ask(&self, ask: Ask) -> Result<Answer, Failure> {
-        put(&mut self.call().await?, ask).await
+        put(&mut self.call().await?, ask, self.language).await
     }
 }
 
 /// Asks on an open connection; a refusal is a failure.
-async fn put(caller: &mut Caller, ask: Ask) -> Result<Answer, Failure> {
-    match caller.ask(&ask).await.map_err(|error| unanswered(&error))? {
-        Answer::Refused { why, faults } if faults.is_empty() => Err(Failure::new(why)),
-        Answer::Refused { why, faults } => {
-            Err(Failure::new(format!("{why}\n{}", faults.join("\n"))))
+async fn put(caller: &mut Caller, ask: Ask, language: Language) -> Result<Answer, Failure> {
+    let answer = caller.ask(&ask).await;
+    match answer.map_err(|error| unanswered(&error, language))? {
+        Answer::Refused { why, cause, faults } => {
+            let why = match cause {
+                Some(cause) => words::of(language).cause(&cause, &why),
+                None => why,
+            };
+            let lines: Vec<String> = std::iter::once(why).chain(faults).collect();
+            Err(Failure::new(lines.join("\n")))
         }
         answer => Ok(answer),
     }
 }
 
-fn unanswered(error: &NoAnswer) -> Failure {
+fn unanswered(error: &NoAnswer, language: Language) -> Failure {
+    let words = words::of(language);
     Failure::new(match error {
-        NoAnswer::NobodyThere { path, source } => format!(
-            "No daemon listens at {}: {source}. Start it with `systemctl start sekisho`, or say where it listens with --socket.",
-            path.display()
-        ),
-        NoAnswer::NotAllowed { path } => format!(
-            "You may not use {}: that is for root and the group {}.",
-            path.display(),
-            control::GROUP
-        ),
+        NoAnswer::NobodyThere { path, source } => {
+            words.nobody_listens(&path.display().to_string(), &source.to_string())
+        }
+        NoAnswer::NotAllowed { path } => {
+            words.not_allowed(&path.display().to_string(), control::GROUP)
+        }
         NoAnswer::Broken(why) => format!("The daemon did not answer: {why}."),
         NoAnswer::Unreadable(why) => {
             format!("The daemon's answer cannot be read; is it of another version? It was: {why}.")

@@ -8,15 +8,15 @@ use super::args::User;
 use super::check::counted;
 use super::terminal::{Page, padded, plain};
 use super::upkeep::done;
-use super::words;
+use super::words::{self, Label, Words};
 use super::{DaemonAt, Ended, Exit, astray, enrol};
 use crate::clock::Timestamp;
-use crate::control::{
-    AccountShown, Answer, Ask, Enrolled, Explanation, FactorKind, KnownAccount, LIST_ROWS,
-};
+use crate::control::{AccountShown, Answer, Ask, Enrolled, Explanation, KnownAccount, LIST_ROWS};
 
 /// Columns of a row's name.
-const NAME_COLUMNS: usize = 11;
+const NAME_COLUMNS: usize = 12;
+/// Columns of a factor's number and what follows it.
+const FACTOR_COLUMNS: usize = 6;
 /// Columns of a factor's label.
 const LABEL_COLUMNS: usize = 18;
 /// Columns of a user's name in a list.
@@ -59,67 +59,71 @@ async fn show(user: String, daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
 }
 
 fn account(shown: &AccountShown, page: &mut Page<'_>) -> io::Result<()> {
+    let words = words::of(page.language());
     let user = page.strong(&plain(&shown.user));
     page.line(format!("{user}  {}", page.faint(&plain(&shown.dn))))?;
     page.gap()?;
-    row(page, "account", &plain(&shown.account))?;
-    if let Some(barred) = &shown.barred {
-        let barred = page.bad(barred);
-        row(page, "barred", &barred)?;
+    row(page, words.label(Label::Account), &plain(&shown.account))?;
+    if let Some(barred) = shown.barred {
+        let what = page.bad(words.reason(barred).what);
+        let tag = page.faint(&format!(" [{barred}]"));
+        row(page, words.label(Label::Barred), &format!("{what}{tag}"))?;
     }
-    let phones = if shown.phones.is_empty() {
-        "none".to_owned()
-    } else {
-        shown.phones.join(", ")
+    let phones = match shown.phones.is_empty() {
+        true => words.none().to_owned(),
+        false => plain(&shown.phones.join(", ")),
     };
-    row(page, "phones", &plain(&phones))?;
-    row(
-        page,
-        "groups",
-        &counted(shown.groups.len(), "group", "groups"),
-    )?;
+    row(page, words.label(Label::Phones), &phones)?;
+    let groups = words.groups(shown.groups.len());
+    row(page, words.label(Label::Groups), &groups)?;
     for group in &shown.groups {
         let group = page.faint(&plain(group));
         row(page, "", &group)?;
     }
     if let Some(until) = shown.locked_until {
-        let text = page.bad(&format!("locked until {}", page.moment(until.millis())));
-        row(page, "codes", &text)?;
+        let text = page.bad(&words.locked_until(&page.moment(until.millis())));
+        row(page, words.label(Label::Codes), &text)?;
     }
     if shown.factors.is_empty() {
-        row(page, "factors", "none")?;
+        row(page, words.label(Label::Factors), words.none())?;
     }
     for (at, factor) in shown.factors.iter().enumerate() {
-        let words = factor_words(factor, page);
-        row(page, if at == 0 { "factors" } else { "" }, &words)?;
+        let name = if at == 0 {
+            words.label(Label::Factors)
+        } else {
+            ""
+        };
+        factor_rows(name, factor, words, page)?;
     }
     Ok(())
 }
 
-fn factor_words(factor: &Enrolled, page: &Page<'_>) -> String {
-    let kind = words::of(page.language()).factor(factor.kind);
-    let form = match factor.kind {
-        FactorKind::Recovery => format!("{} left", factor.digits),
-        FactorKind::Totp | FactorKind::Sms | FactorKind::Voice => {
-            format!("{} digits", factor.digits)
-        }
-    };
-    let used = factor.used.map_or_else(
-        || "never used".to_owned(),
-        |used| format!("used {}", page.moment(used.millis())),
-    );
-    let enrolled = page.moment(factor.enrolled.millis());
-    let unproven = if factor.proven {
-        String::new()
-    } else {
-        page.fair(", unproven")
+fn factor_rows(
+    name: &str,
+    factor: &Enrolled,
+    words: &dyn Words,
+    page: &mut Page<'_>,
+) -> io::Result<()> {
+    let kind = words.factor(factor.kind);
+    let form = words.form(factor.kind, factor.digits);
+    let unproven = match factor.proven {
+        true => String::new(),
+        false => page.fair(words.unproven()),
     };
     let label = padded(&plain(&factor.label), LABEL_COLUMNS);
-    format!(
-        "{:>4}  {label}  {kind}, {form}{unproven}  {}",
-        factor.id,
-        page.faint(&format!("enrolled {enrolled}, {used}"))
-    )
+    let (id, indent) = (factor.id, " ".repeat(FACTOR_COLUMNS));
+    row(
+        page,
+        name,
+        &format!("{id:>4}  {label}  {kind}, {form}{unproven}"),
+    )?;
+    let enrolled = words.enrolled(&page.moment(factor.enrolled.millis()));
+    let used = factor.used.map(|used| page.moment(used.millis()));
+    for when in [enrolled, words.used(used.as_deref())] {
+        let when = page.faint(&when);
+        row(page, "", &format!("{indent}{when}"))?;
+    }
+    Ok(())
 }
 
 fn row(page: &mut Page<'_>, name: &str, value: &str) -> io::Result<()> {
@@ -194,7 +198,10 @@ fn listed(account: &KnownAccount, page: &mut Page<'_>) -> io::Result<()> {
         .map(|factor| words.factor(factor.kind))
         .collect();
     let locked = account.locked_until.map_or_else(String::new, |until| {
-        page.bad(&format!("  locked until {}", page.moment(until.millis())))
+        page.bad(&format!(
+            "  {}",
+            words.locked_until(&page.moment(until.millis()))
+        ))
     });
     let name = padded(&plain(&account.name), USER_COLUMNS);
     page.line(format!("{name}  {}{locked}", factors.join(", ")))

@@ -9,8 +9,9 @@ use zeroize::Zeroizing;
 
 use super::check::{counted, faulty};
 use super::terminal::{Page, padded, plain};
+use super::words::{self, Label, StoreFacts};
 use super::{DaemonAt, Ended, Exit, Failure, astray};
-use crate::control::{Answer, Ask, ClientSeen, Health, Seen, ServerShown, Status};
+use crate::control::{Answer, Ask, ClientSeen, Seen, ServerShown, Status};
 use crate::secret::random_array;
 use crate::{config, daemon};
 
@@ -34,23 +35,44 @@ pub(super) async fn status(daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
 }
 
 fn show_status(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
+    let words = words::of(page.language());
+    let (ready, not_ready) = words.readiness();
     let word = if status.ready {
-        page.good("is ready")
+        page.good(ready)
     } else {
-        page.bad("cannot decide logins")
+        page.bad(not_ready)
     };
-    page.line(format!("Sekisho {} {word}.", plain(&status.version)))?;
+    page.line(words.ready(&plain(&status.version), &word))?;
     page.gap()?;
     let addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
-    row(page, "listens at", &addresses.join(", "))?;
-    row(page, "clients", &status.clients.to_string())?;
+    row(page, words.label(Label::ListensAt), &addresses.join(", "))?;
+    row(
+        page,
+        words.label(Label::Clients),
+        &status.clients.to_string(),
+    )?;
     for (at, server) in status.directories.iter().enumerate() {
-        let name = if at == 0 { "directories" } else { "" };
+        let name = if at == 0 {
+            words.label(Label::Directories)
+        } else {
+            ""
+        };
         let shown = server_words(server, page);
         row(page, name, &shown)?;
     }
-    let store = store_words(&status.store, page);
-    row(page, "store", &store)
+    let health = &status.store;
+    let writable = match health.writable {
+        true => page.good(words.writable()),
+        false => page.bad(&words.not_writable(health.last_error.as_deref().map(plain).as_deref())),
+    };
+    row(page, words.label(Label::Store), &writable)?;
+    let facts = words.store(&StoreFacts {
+        accounts: health.accounts,
+        audit_rows: health.audit_rows,
+        size: size(health.octets),
+        schema: health.schema,
+    });
+    row(page, "", &facts)
 }
 
 fn row(page: &mut Page<'_>, name: &str, value: &str) -> io::Result<()> {
@@ -59,32 +81,18 @@ fn row(page: &mut Page<'_>, name: &str, value: &str) -> io::Result<()> {
 }
 
 fn server_words(server: &ServerShown, page: &Page<'_>) -> String {
-    let name = plain(&server.server);
+    let words = words::of(page.language());
+    let (name, (up, down)) = (plain(&server.server), words.server());
     match (server.up, &server.last_error) {
-        (true, None) => format!("{name}  {}", page.good("up")),
+        (true, None) => format!("{name}  {}", page.good(up)),
         (true, Some(error)) => format!(
             "{name}  {}  {}",
-            page.good("up"),
-            page.faint(&format!("before: {}", plain(error)))
+            page.good(up),
+            page.faint(&words.before(&plain(error)))
         ),
-        (false, None) => format!("{name}  {}", page.bad("down")),
-        (false, Some(error)) => format!("{name}  {}: {}", page.bad("down"), plain(error)),
+        (false, None) => format!("{name}  {}", page.bad(down)),
+        (false, Some(error)) => format!("{name}  {}: {}", page.bad(down), plain(error)),
     }
-}
-
-fn store_words(health: &Health, page: &Page<'_>) -> String {
-    let writable = match (health.writable, &health.last_error) {
-        (true, _) => page.good("writable"),
-        (false, None) => page.bad("not writable"),
-        (false, Some(error)) => page.bad(&format!("not writable: {}", plain(error))),
-    };
-    format!(
-        "{writable}, {} with a factor, {}, {}, schema {}",
-        counted_large(health.accounts, "account", "accounts"),
-        counted_large(health.audit_rows, "audit row", "audit rows"),
-        size(health.octets),
-        health.schema
-    )
 }
 
 pub(super) async fn clients(daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
@@ -210,9 +218,7 @@ pub(super) fn restore(
         Err(faults) => return faulty(&faults, page),
     };
     if std::os::unix::net::UnixStream::connect(&settings.control.socket).is_ok() {
-        return Err(Failure::new(
-            "The daemon is running. Stop it first, with `systemctl stop sekisho`.",
-        ));
+        return Err(Failure::new("The daemon is running. Stop it first."));
     }
     daemon::restore(&settings.store, backup, key_file)
         .map_err(|error| Failure::new(format!("Nothing was restored: {error}.")))?;
@@ -251,7 +257,7 @@ pub(super) fn done(page: &mut Page<'_>, word: &str, text: &str) -> Ended {
 }
 
 /// A large number in groups of three, with its noun.
-fn counted_large(count: u64, one: &str, many: &str) -> String {
+pub(super) fn counted_large(count: u64, one: &str, many: &str) -> String {
     let digits = count.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -9,7 +9,7 @@ use super::login::duration;
 use super::terminal::{Page, padded, plain};
 use super::words::{self, Words};
 use super::{DaemonAt, Ended, Exit, astray};
-use crate::control::{AccountId, Answer, Ask, Decision, Outcome, Reason, Station, Told};
+use crate::control::{Answer, Ask, Decision, Outcome, Reason, Station, Told};
 
 /// Columns of a name.
 const NAME_COLUMNS: usize = 16;
@@ -24,18 +24,27 @@ pub(super) async fn tell(
         about: about.clone(),
         limit,
     };
-    let Answer::Story { rows } = daemon.ask(ask).await? else {
+    let Answer::Story { rows, began } = daemon.ask(ask).await? else {
         return Err(astray());
     };
     if page.is_json() {
-        page.object(&json!({ "rows": rows }))?;
+        page.object(&match began {
+            Some(began) => json!({ "rows": rows, "began": began }),
+            None => json!({ "rows": rows }),
+        })?;
         return Ok(Exit::Done);
     }
     let words = words::of(page.language());
-    if rows.is_empty() {
-        let about = about.as_deref().map(plain);
+    let about = about.as_deref().map(plain);
+    if let (Some(began), Some(attempt)) = (began, &about) {
+        let attempt = attempt.trim().to_uppercase();
+        let when = page.moment(began.millis());
+        page.line(words.counted_in(&attempt, &when, !rows.is_empty()))?;
+        if !rows.is_empty() {
+            page.gap()?;
+        }
+    } else if rows.is_empty() {
         page.line(words.no_story(about.as_deref()))?;
-        return Ok(Exit::Done);
     }
     for (at, row) in rows.iter().enumerate() {
         if at > 0 {
@@ -52,7 +61,6 @@ fn row_told(row: &Told, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()
         Told::Failures {
             last,
             count,
-            account,
             names,
             stations,
             client,
@@ -68,8 +76,7 @@ fn row_told(row: &Told, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()
             let times = words.failures(*count);
             page.line(format!("{when}  {outcome}  {client}, {times}"))?;
             explained(*reason, words, page)?;
-            let bare = |name: &String| bare_name(name, account.as_ref().map(AccountId::as_str));
-            let mut names: Vec<String> = names.iter().map(bare).collect();
+            let mut names: Vec<String> = names.iter().map(|name| plain(name)).collect();
             names.retain(|name| !name.is_empty());
             let stations: Vec<String> = stations.iter().map(|station| plain(station)).collect();
             if !names.is_empty() {
@@ -84,7 +91,7 @@ fn row_told(row: &Told, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()
             let when = page.moment(at.millis());
             page.line(format!(
                 "{when}  {}",
-                words.operator(&operator(*uid), &plain(what))
+                words.operator(&operator(*uid), &plain(&words::act(words, what)))
             ))
         }
     }
@@ -97,8 +104,7 @@ fn decided(decision: &Decision, words: &dyn Words, page: &mut Page<'_>) -> io::R
         Outcome::Challenge => page.fair(outcome),
         Outcome::Reject | Outcome::Undecided => page.bad(outcome),
     };
-    let account = decision.account.as_ref().map(AccountId::as_str);
-    let name = padded(&bare_name(&decision.name, account), NAME_COLUMNS);
+    let name = padded(&plain(&decision.name), NAME_COLUMNS);
     page.line(format!(
         "{}  {}  {}  {outcome}",
         page.moment(decision.at.millis()),
@@ -110,7 +116,7 @@ fn decided(decision: &Decision, words: &dyn Words, page: &mut Page<'_>) -> io::R
         .map_or_else(String::new, |kind| format!(" ({})", words.factor(kind)));
     explained_with(decision.reason, &factor, words, page)?;
     if let Some(note) = &decision.note {
-        page.line(format!("    {}", plain(note)))?;
+        page.line(format!("    {}", plain(&words.note(note))))?;
     }
     let mut facts = vec![words.way(
         decision.client.as_str(),
@@ -156,14 +162,6 @@ fn station(decision: &Decision, words: &dyn Words) -> String {
         (station, None) => station.to_string(),
         (station, Some(from)) => format!("{station} ({from})"),
     }
-}
-
-/// The name without the directory that an account key begins with.
-fn bare_name(name: &str, account: Option<&str>) -> String {
-    let bare = account
-        .and_then(|account| account.split_once(':'))
-        .and_then(|(directory, _)| name.strip_prefix(directory)?.strip_prefix('/'));
-    plain(bare.unwrap_or(name))
 }
 
 /// The name that this machine has for a uid.

@@ -4,20 +4,26 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use unicode_normalization::UnicodeNormalization;
 
 use super::enrol::Pending;
-use super::protocol::{AccountShown, Answer, Ask, ClientSeen, LIST_ROWS, ServerShown, Status};
+use super::protocol::{
+    AccountShown, Answer, Ask, Cause, ClientSeen, LIST_ROWS, ServerShown, Status,
+};
+use super::record::{Act, Deed};
 use super::{Doors, Rooms, lend, story};
-use crate::account::{AccountId, Station, TypedName, Who};
+use crate::account::{AccountId, BadName, Realms, Reason, Station, TypedName, Who};
 use crate::clock::Timestamp;
-use crate::directory::{Entry, Refusal, State};
+use crate::directory::{Entry, Found, Refusal, State};
 use crate::factor::RecoveryCode;
 use crate::secret::Secret;
 use crate::store;
 
 /// How long an act may take.
 const ACT_TIME: Duration = Duration::from_secs(30);
+/// How long the directory may take for an operator's question.
+const FIND_TIME: Duration = Duration::from_secs(10);
 /// How long one that copies or seals the whole store may take.
 const LONG_ACT_TIME: Duration = Duration::from_secs(600);
 /// Recovery codes at once: a list that fits a wallet.
@@ -28,23 +34,50 @@ const STRANGER_PAUSE: Duration = Duration::from_secs(60);
 const WORD_OCTETS: usize = 4096;
 
 /// That an ask was not followed, with the sentence that says why.
-pub(super) struct Refused(pub(super) String);
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    pub(super) why: String,
+    /// What the help desk meets, to be told in its language.
+    pub(super) cause: Option<Cause>,
+    /// Of the configuration.
+    pub(super) faults: Vec<String>,
+}
+
+impl Refused {
+    fn by(cause: Cause, why: String) -> Self {
+        Self {
+            why,
+            cause: Some(cause),
+            faults: Vec::new(),
+        }
+    }
+}
 
 impl From<String> for Refused {
     fn from(why: String) -> Self {
-        Self(why)
+        Self {
+            why,
+            ..Self::default()
+        }
     }
 }
 
 impl From<&str> for Refused {
     fn from(why: &str) -> Self {
-        Self(why.to_owned())
+        Self::from(why.to_owned())
     }
 }
 
 impl From<store::Error> for Refused {
     fn from(error: store::Error) -> Self {
-        Self(format!("The store did not do it: {error}."))
+        let why = format!("The store did not do it: {error}.");
+        Self::by(Cause::Store, why)
+    }
+}
+
+impl From<Refused> for Answer {
+    fn from(Refused { why, cause, faults }: Refused) -> Self {
+        Self::Refused { why, cause, faults }
     }
 }
 
@@ -89,45 +122,117 @@ impl Acts {
             }
             *last = Some(now);
         }
-        let what = "was refused at the control socket";
-        if let Err(error) = self.rooms.store.record_operator(uid, None, what).await {
+        let what = Act::new(Deed::Knock, []).begun();
+        if let Err(error) = self.rooms.store.record_operator(uid, None, &what).await {
             log::error!("a refusal at the control socket was not audited: {error}");
         }
     }
 
-    /// Reads a name as a login would.
+    /// Reads a name as a login would, or as screens and log print it: the directory's name, a slash, the name.
     pub(super) fn who(&self, user: &str) -> Result<Who, Refused> {
-        TypedName::parse(user.as_bytes())
-            .and_then(|name| name.resolve(&self.rooms.access.settings().realms))
-            .map_err(|bad| Refused(format!("Nobody can have this name: {bad}.")))
+        let printed = user.split_once('/').and_then(|(directory, name)| {
+            let known = (self.doors.directories)();
+            let (directory, _) = known.into_iter().find(|(known, _)| **known == *directory)?;
+            let mut alone = Realms::default();
+            alone.add(&directory, &[], &[]);
+            Some((alone, name))
+        });
+        let read = |name: &str, realms: &Realms| {
+            TypedName::parse(name.as_bytes()).and_then(|name| name.resolve(realms))
+        };
+        match printed {
+            Some((directory, name)) => read(name, &directory),
+            None => read(user, &self.rooms.access.settings().realms),
+        }
+        .map_err(|bad| match bad {
+            BadName::UnknownRealm => Refused::by(
+                Cause::UnknownRealm,
+                format!("No directory answers for the realm or domain of {user:?}: type the name alone, or add the realm or domain to a directory in the configuration."),
+            ),
+            bad => Refused::by(Cause::BadName, format!("Nobody can have this name: {bad}.")),
+        })
     }
 
     pub(super) async fn person(&self, user: &str) -> Result<Person, Refused> {
         let who = self.who(user)?;
-        let entry = self.rooms.access.account(user).await?;
-        Ok(Person { entry, who })
+        let (_, directory) = (self.doors.directories)()
+            .into_iter()
+            .find(|(name, _)| *name == who.directory)
+            .ok_or_else(|| Refused::from(format!("There is no directory {}.", who.directory)))?;
+        let user = who.user.to_string();
+        match directory.find(&user, Instant::now() + FIND_TIME).await {
+            Ok(Found::One(entry)) => Ok(Person { entry, who }),
+            Ok(Found::Nobody) => {
+                let why = format!("The directory has nobody called {user}.");
+                Err(Refused::by(Cause::Nobody { user }, why))
+            }
+            Ok(Found::Several) => {
+                let why = format!("The directory has several called {user}.");
+                Err(Refused::by(Cause::Several { user }, why))
+            }
+            Err(error) => Err(Refused::by(
+                Cause::DirectoryUnavailable,
+                format!("The directory could not be asked: {error}."),
+            )),
+        }
     }
 
-    async fn show(&self, user: &str) -> Result<Answer, Refused> {
+    /// A spelling of the name that a login could have.
+    fn spelled(&self, user: &str) -> Result<String, Refused> {
+        let who = self.who(user)?;
+        let realms = &self.rooms.access.settings().realms;
+        let means_her = |name: &str| {
+            TypedName::parse(name.as_bytes())
+                .and_then(|name| name.resolve(realms))
+                .is_ok_and(|other| other == who)
+        };
+        [user, &who.user]
+            .into_iter()
+            .find(|name| means_her(name))
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                let (name, directory) = (&who.user, &who.directory);
+                Refused::from(format!(
+                    "Type {name} with a realm or domain of the directory {directory}."
+                ))
+            })
+    }
+
+    async fn show(&self, user: &str, uid: u32) -> Result<Answer, Refused> {
         let person = self.person(user).await?;
         let known = self.rooms.store.known(person.id()).await?;
         let (factors, locked_until) = known.map_or_else(Default::default, |known| {
             (known.factors, known.locked_until)
         });
         let entry = &person.entry;
+        // Root can read the directory's password, and so the numbers.
+        let phone = |phone: &String| match uid {
+            0 => phone.clone(),
+            _ => phone_end(phone),
+        };
         Ok(Answer::Account(Box::new(AccountShown {
             user: person.who.user.to_string(),
             account: entry.id.to_string(),
             dn: entry.dn.to_string(),
             barred: match entry.state {
                 State::Usable => None,
-                State::Barred(refusal) => Some(barred(refusal).to_owned()),
+                State::Barred(refusal) => Some(barred(refusal)),
             },
-            phones: entry.phones.iter().map(|phone| phone_end(phone)).collect(),
+            phones: entry.phones.iter().map(phone).collect(),
             groups: entry.groups.iter().map(ToString::to_string).collect(),
             factors,
             locked_until,
         })))
+    }
+
+    async fn list(&self, after: Option<String>) -> Result<Answer, Refused> {
+        // As printed, or as typed.
+        let after = after.map(|name| match self.who(&name) {
+            Ok(who) => who.key.to_string(),
+            Err(_) => name,
+        });
+        let accounts = self.rooms.store.accounts(after, LIST_ROWS).await?;
+        Ok(Answer::Accounts { accounts })
     }
 
     async fn explain(
@@ -142,7 +247,7 @@ impl Acts {
             .clients
             .iter()
             .find(|policy| policy.name.as_str() == client)
-            .ok_or_else(|| Refused(self.no_such_client(client)))?;
+            .ok_or_else(|| Refused::from(self.no_such_client(client)))?;
         let station = match station {
             "" | "unknown" => Station::Unknown,
             text => match Station::read(text) {
@@ -153,10 +258,11 @@ impl Acts {
             },
         };
         let at = at.unwrap_or_else(|| self.rooms.clock.now());
+        let user = self.spelled(user)?;
         let explanation = self
             .rooms
             .access
-            .explain(user, policy, &station, at)
+            .explain(&user, policy, &station, at)
             .await?;
         Ok(Answer::Explained(Box::new(explanation)))
     }
@@ -190,10 +296,18 @@ impl Acts {
         Answer::Clients { clients }
     }
 
-    fn status(&self) -> Answer {
+    /// How the daemon is. When the last write failed, only another can tell whether the next would.
+    async fn status(&self, uid: u32) -> Answer {
+        let store = &self.rooms.store;
+        if !store.writable() && store.running() {
+            let found = Act::new(Deed::Write, []).begun();
+            if let Err(error) = store.record_operator(uid, None, &found).await {
+                log::debug!("the store still cannot be written: {error}");
+            }
+        }
         let directories = (self.doors.directories)()
             .iter()
-            .flat_map(|directory| directory.health())
+            .flat_map(|(_, directory)| directory.health())
             .map(|health| ServerShown {
                 server: health.server,
                 up: health.up,
@@ -211,15 +325,16 @@ impl Acts {
     }
 }
 
-fn barred(refusal: Refusal) -> &'static str {
+/// The reason that a login would be refused for.
+const fn barred(refusal: Refusal) -> Reason {
     match refusal {
-        Refusal::WrongPassword => "the entry has no usable password",
-        Refusal::Locked => "the account is locked in the directory",
-        Refusal::Disabled => "the account is disabled in the directory",
-        Refusal::AccountExpired => "the account's time is over",
-        Refusal::PasswordExpired => "the password has expired",
-        Refusal::MustChange => "the password must be changed first",
-        Refusal::NotNow => "the directory allows no login at this time",
+        Refusal::WrongPassword => Reason::WrongPassword,
+        Refusal::Locked => Reason::Locked,
+        Refusal::Disabled => Reason::Disabled,
+        Refusal::AccountExpired => Reason::AccountExpired,
+        Refusal::PasswordExpired => Reason::PasswordExpired,
+        Refusal::MustChange => Reason::MustChange,
+        Refusal::NotNow => Reason::NotNow,
     }
 }
 
@@ -237,6 +352,8 @@ pub(super) struct Conversation {
     pub(super) acts: Acts,
     pub(super) uid: u32,
     pub(super) pending: Option<Pending>,
+    /// What is being done, and about whom: recorded, and of an end that is not known yet.
+    begun: Option<(Option<AccountId>, Act)>,
 }
 
 impl Conversation {
@@ -245,6 +362,7 @@ impl Conversation {
             acts,
             uid,
             pending: None,
+            begun: None,
         }
     }
 
@@ -254,17 +372,15 @@ impl Conversation {
             Ask::Backup { .. } | Ask::RotateKey => LONG_ACT_TIME,
             _ => ACT_TIME,
         };
-        match tokio::time::timeout(time, self.follow(ask)).await {
+        let answer = match tokio::time::timeout(time, self.follow(ask)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(Refused(why))) => Answer::Refused {
-                why,
-                faults: Vec::new(),
-            },
-            Err(_) => Answer::Refused {
-                why: "It took too long; whether it was done is not known.".to_owned(),
-                faults: Vec::new(),
-            },
+            Ok(Err(refused)) => refused.into(),
+            Err(_) => Refused::from("It took too long; whether it was done is not known.").into(),
+        };
+        if let (Some((account, act)), Answer::Refused { why, .. }) = (self.begun.take(), &answer) {
+            self.record_failure(account.as_ref(), &act, why).await;
         }
+        answer
     }
 
     async fn follow(&mut self, ask: Ask) -> Result<Answer, Refused> {
@@ -272,11 +388,8 @@ impl Conversation {
             Ask::EnrolTotp(wanted) => self.enrol_totp(wanted).await,
             Ask::Prove { code } => self.prove(&code).await,
             Ask::RecoveryCodes { user } => self.recovery_codes(&user).await,
-            Ask::Show { user } => self.acts.show(&user).await,
-            Ask::List { after } => {
-                let accounts = self.acts.rooms.store.accounts(after, LIST_ROWS).await?;
-                Ok(Answer::Accounts { accounts })
-            }
+            Ask::Show { user } => self.acts.show(&user, self.uid).await,
+            Ask::List { after } => self.acts.list(after).await,
             Ask::Unlock { user } => self.unlock(&user).await,
             Ask::Reset { user } => self.reset(&user).await,
             Ask::Remove { user, factor } => self.remove(&user, factor).await,
@@ -288,12 +401,12 @@ impl Conversation {
                 at,
             } => self.acts.explain(&user, &client, &station, at).await,
             Ask::Clients => Ok(self.acts.clients()),
-            Ask::Status => Ok(self.acts.status()),
+            Ask::Status => Ok(self.acts.status(self.uid).await),
             Ask::Lend { client } => self.lend(client).await,
             Ask::Reload => self.reload().await,
             Ask::Backup { to } => self.backup(&to).await,
             Ask::RotateKey => {
-                self.audit(None, "rotates the master key").await?;
+                self.audit(None, Act::new(Deed::RotateKey, [])).await?;
                 self.acts.rooms.store.rotate_key().await?;
                 Ok(Answer::KeyRotated)
             }
@@ -302,18 +415,34 @@ impl Conversation {
 
     /// Records an act before it is done: what cannot be recorded is not done.
     pub(super) async fn audit(
-        &self,
+        &mut self,
         account: Option<&AccountId>,
-        what: &str,
+        act: Act,
     ) -> Result<(), Refused> {
-        log::info!("uid {} {what}", self.uid);
         let store = &self.acts.rooms.store;
-        Ok(store.record_operator(self.uid, account, what).await?)
+        let what = act.begun();
+        if let Err(error) = store.record_operator(self.uid, account, &what).await {
+            log::error!("uid {} {}", self.uid, act.failed(&error.to_string()));
+            return Err(error.into());
+        }
+        log::info!("uid {} {what}", self.uid);
+        self.begun = Some((account.cloned(), act));
+        Ok(())
     }
 
-    async fn recovery_codes(&self, user: &str) -> Result<Answer, Refused> {
-        let person = self.acts.person(user).await?;
+    /// Records that an act was not done.
+    async fn record_failure(&self, account: Option<&AccountId>, act: &Act, why: &str) {
+        let what = act.failed(why);
+        log::error!("uid {} {what}", self.uid);
         let store = &self.acts.rooms.store;
+        if let Err(error) = store.record_operator(self.uid, account, &what).await {
+            log::error!("that an act failed was not audited: {error}");
+        }
+    }
+
+    async fn recovery_codes(&mut self, user: &str) -> Result<Answer, Refused> {
+        let person = self.acts.person(user).await?;
+        let store = self.acts.rooms.store.clone();
         let key = store.code_key();
         let codes: Vec<Secret> = (0..RECOVERY_CODES)
             .map(|_| Secret::from(RecoveryCode::random().shown().as_str()))
@@ -326,71 +455,75 @@ impl Conversation {
                 RecoveryCode::digest(&key, person.id().as_str(), &code)
             })
             .collect();
-        self.audit(Some(person.id()), "makes new recovery codes")
-            .await?;
+        let act = Act::new(Deed::RecoveryCodes, [person.who.key.as_str()]);
+        self.audit(Some(person.id()), act).await?;
         store
             .replace_recovery_codes(person.id(), person.who.key.as_str(), digests)
             .await?;
         Ok(Answer::RecoveryCodes { codes })
     }
 
-    async fn unlock(&self, user: &str) -> Result<Answer, Refused> {
+    async fn unlock(&mut self, user: &str) -> Result<Answer, Refused> {
         let person = self.acts.person(user).await?;
-        self.audit(Some(person.id()), "unlocks codes").await?;
+        let act = Act::new(Deed::Unlock, [person.who.key.as_str()]);
+        self.audit(Some(person.id()), act).await?;
         self.acts.rooms.store.unlock(person.id()).await?;
         Ok(Answer::Unlocked)
     }
 
-    async fn reset(&self, user: &str) -> Result<Answer, Refused> {
+    async fn reset(&mut self, user: &str) -> Result<Answer, Refused> {
         let person = self.acts.person(user).await?;
-        self.audit(Some(person.id()), "removes every factor")
-            .await?;
+        let act = Act::new(Deed::Reset, [person.who.key.as_str()]);
+        self.audit(Some(person.id()), act).await?;
         let factors = self.acts.rooms.store.reset(person.id()).await?;
         Ok(Answer::Reset { factors })
     }
 
-    async fn remove(&self, user: &str, factor: i64) -> Result<Answer, Refused> {
+    async fn remove(&mut self, user: &str, factor: i64) -> Result<Answer, Refused> {
         let person = self.acts.person(user).await?;
-        let store = &self.acts.rooms.store;
+        let store = self.acts.rooms.store.clone();
         let known = store.known(person.id()).await?;
         let label = known
             .into_iter()
             .flat_map(|known| known.factors)
             .find(|enrolled| enrolled.id == factor)
             .map(|enrolled| enrolled.label)
-            .ok_or_else(|| Refused(format!("{user} has no factor {factor}.")))?;
-        let what = format!("removes factor {factor} ({label})");
-        self.audit(Some(person.id()), &what).await?;
+            .ok_or_else(|| Refused::from(format!("{user} has no factor {factor}.")))?;
+        let (number, name) = (factor.to_string(), person.who.key.as_str());
+        let act = Act::new(Deed::Remove, [&number, &label, name]);
+        self.audit(Some(person.id()), act).await?;
         if store.remove_factor(person.id(), factor).await? {
             Ok(Answer::Removed)
         } else {
-            Err(Refused(format!("{user} has no factor {factor} any more.")))
+            Err(Refused::from(format!(
+                "{user} has no factor {factor} any more."
+            )))
         }
     }
 
-    async fn reload(&self) -> Result<Answer, Refused> {
-        self.audit(None, "reloads the configuration").await?;
+    async fn reload(&mut self) -> Result<Answer, Refused> {
+        self.audit(None, Act::new(Deed::Reload, [])).await?;
         let reload = self.acts.doors.reload.clone();
         let reloaded = tokio::task::spawn_blocking(move || reload())
             .await
-            .map_err(|error| Refused(format!("The reload broke off: {error}.")))?;
+            .map_err(|error| Refused::from(format!("The reload broke off: {error}.")))?;
         Ok(match reloaded {
             Ok(()) => Answer::Reloaded,
-            Err(faults) => Answer::Refused {
-                why: "The new configuration has faults; the old one still holds.".to_owned(),
+            Err(faults) => Answer::from(Refused {
                 faults,
-            },
+                ..Refused::from("The new configuration has faults; the old one still holds.")
+            }),
         })
     }
 
-    async fn backup(&self, to: &Path) -> Result<Answer, Refused> {
+    async fn backup(&mut self, to: &Path) -> Result<Answer, Refused> {
         if !to.is_absolute() || to.as_os_str().len() > WORD_OCTETS {
             return Err("The backup needs an absolute path.".into());
         }
-        let what = format!("copies the store to {}", to.display());
-        self.audit(None, &what).await?;
+        let act = Act::new(Deed::Backup, [&to.display().to_string()]);
+        self.audit(None, act).await?;
         self.acts.rooms.store.backup(to).await.map_err(|error| {
-            Refused(format!(
+            Refused::from(format!(
                 "The store was not copied: {error}. The daemon itself writes the file, so it must be new, in a folder that the daemon may write, such as its own."
             ))
         })?;

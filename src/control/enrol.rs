@@ -2,6 +2,7 @@
 
 use super::acts::{Conversation, Person, Refused};
 use super::protocol::{Answer, Demanded, EnrolTotp};
+use super::record::{Act, Deed};
 use crate::access::Label;
 use crate::account::Language;
 use crate::factor::{Algorithm, Totp, typed_code};
@@ -67,14 +68,14 @@ impl Conversation {
         Ok(Answer::WrongCode { left })
     }
 
-    async fn keep(&self, pending: Pending, proof: Proof) -> Result<i64, Refused> {
-        let how = match proof {
-            Proof::Step(_) => "proven by a code",
-            Proof::Waived => "without proof",
+    async fn keep(&mut self, pending: Pending, proof: Proof) -> Result<i64, Refused> {
+        let deed = match proof {
+            Proof::Step(_) => Deed::EnrolProven,
+            Proof::Waived => Deed::EnrolUnproven,
         };
-        let what = format!("enrols a TOTP ({}), {how}", pending.label);
         let Person { entry, who } = pending.person;
-        self.audit(Some(&entry.id), &what).await?;
+        let act = Act::new(deed, [&pending.label, who.key.as_str()]);
+        self.audit(Some(&entry.id), act).await?;
         let store = &self.acts.rooms.store;
         Ok(store
             .enrol_totp(
@@ -93,10 +94,10 @@ fn generator(wanted: &EnrolTotp) -> Result<Totp, Refused> {
         None => random_seed(wanted.algorithm),
         Some(text) if text.len() > SEED_TEXT_OCTETS => return Err("The secret is too long.".into()),
         Some(text) => Totp::read_seed(text.expose_str().unwrap_or_default())
-            .map_err(|bad| Refused(format!("The secret cannot be used: {bad}.")))?,
+            .map_err(|bad| Refused::from(format!("The secret cannot be used: {bad}.")))?,
     };
     Totp::new(seed, wanted.algorithm, wanted.digits)
-        .map_err(|bad| Refused(format!("The TOTP cannot be made: {bad}.")))
+        .map_err(|bad| Refused::from(format!("The TOTP cannot be made: {bad}.")))
 }
 
 /// As long as the hash's own output (RFC 6238 §5.1, R6 of RFC 4226).
@@ -111,7 +112,7 @@ fn random_seed(algorithm: Algorithm) -> Secret {
 fn checked_label(label: &str) -> Result<String, Refused> {
     let label = label.trim();
     if label.is_empty() || label.chars().count() > LABEL_CHARACTERS {
-        return Err(Refused(format!(
+        return Err(Refused::from(format!(
             "A label has 1 to {LABEL_CHARACTERS} characters."
         )));
     }

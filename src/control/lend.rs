@@ -7,6 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::acts::{Acts, Conversation, Refused};
 use super::protocol::{Answer, Lent};
+use super::record::{Act, Deed};
 use crate::account::ClientName;
 use crate::secret::{Secret, random_array};
 
@@ -26,11 +27,11 @@ impl Acts {
         let mut clients = (self.doors.clients)();
         match (client, clients.len()) {
             (Some(client), _) if clients.iter().any(|known| known.name == client) => Ok(client),
-            (Some(client), _) => Err(Refused(self.no_such_client(&client))),
+            (Some(client), _) => Err(Refused::from(self.no_such_client(&client))),
             (None, 1) => Ok(clients.swap_remove(0).name),
             (None, _) => {
                 let names: Vec<_> = clients.into_iter().map(|client| client.name).collect();
-                Err(Refused(format!(
+                Err(Refused::from(format!(
                     "Say through which client, with --client: {}.",
                     names.join(", ")
                 )))
@@ -40,14 +41,14 @@ impl Acts {
 }
 
 impl Conversation {
-    pub(super) async fn lend(&self, client: Option<String>) -> Result<Answer, Refused> {
+    pub(super) async fn lend(&mut self, client: Option<String>) -> Result<Answer, Refused> {
         let name = self.acts.client_to_lend(client)?;
         let listening = (self.acts.doors.addresses)();
         if listening.is_empty() {
             return Err("The daemon listens at no address that can be reached from here.".into());
         }
-        self.audit(None, &format!("borrows the client {name} for a trial"))
-            .await?;
+        let act = Act::new(Deed::Borrow, [&name]);
+        self.audit(None, act).await?;
         let secret = Secret::from(
             BASE64URL_NOPAD
                 .encode(&random_array::<LENT_SECRET_OCTETS>())

@@ -10,6 +10,7 @@ mod lend;
 mod line;
 mod peer;
 mod protocol;
+mod record;
 mod socket;
 mod story;
 
@@ -33,9 +34,10 @@ use crate::telemetry::Telemetry;
 use acts::Acts;
 pub use caller::{Caller, NoAnswer};
 pub use protocol::{
-    ANSWER_OCTETS, ASK_OCTETS, AccountShown, Answer, Ask, ClientSeen, Demanded, EnrolTotp,
+    ANSWER_OCTETS, ASK_OCTETS, AccountShown, Answer, Ask, Cause, ClientSeen, Demanded, EnrolTotp,
     LIST_ROWS, Lent, STORY_ROWS, ServerShown, Status,
 };
+pub use record::{Act, Deed, Recorded};
 // The words that answers are made of, for those who show them.
 pub use crate::access::Explanation;
 pub use crate::account::{AccountId, Decision, FactorKind, Language, Outcome, Reason, Station};
@@ -73,6 +75,9 @@ pub struct Rooms {
 /// Lends a client: like which, at which address, with which secret, for how long. `false` when there is no room.
 pub type Lend = dyn Fn(&ClientName, IpAddr, Secret, Duration) -> bool + Send + Sync;
 
+/// Lists the directories, each under its configured name.
+pub type Directories = dyn Fn() -> Vec<(Arc<str>, Directory)> + Send + Sync;
+
 /// What commands may do in rooms that this one does not know.
 #[derive(Clone)]
 pub struct Doors {
@@ -84,8 +89,8 @@ pub struct Doors {
     pub addresses: Arc<dyn Fn() -> Vec<SocketAddr> + Send + Sync>,
     /// Reads the configuration anew; the faults, in words, when it was not taken.
     pub reload: Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>,
-    /// The directories in use.
-    pub directories: Arc<dyn Fn() -> Vec<Directory> + Send + Sync>,
+    /// The directories in use, each under its configured name.
+    pub directories: Arc<Directories>,
 }
 
 /// A configured client, as shown to people.

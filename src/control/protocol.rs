@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ClientShown;
 use crate::access::Explanation;
-use crate::account::Language;
+use crate::account::{Language, Reason};
 use crate::clock::Timestamp;
 use crate::factor::Algorithm;
 use crate::secret::Secret;
@@ -184,6 +184,9 @@ pub enum Answer {
     Story {
         /// Its rows.
         rows: Vec<Told>,
+        /// When the attempt began that was asked for, if it has no row of its own: the rows are those that it may be counted in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        began: Option<Timestamp>,
     },
     /// What would happen.
     Explained(Box<Explanation>),
@@ -206,10 +209,37 @@ pub enum Answer {
     Refused {
         /// Why, as a sentence.
         why: String,
+        /// The same for texts in the asker's language, where the help desk meets it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
         /// Faults of the configuration, for a reload.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         faults: Vec<String>,
     },
+}
+
+/// Why something was not done or not told, where the help desk meets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// Nobody can have the name.
+    BadName,
+    /// No directory answers for the realm or domain.
+    UnknownRealm,
+    /// The directory has nobody of the name.
+    Nobody {
+        /// The name.
+        user: String,
+    },
+    /// The directory has several of the name.
+    Several {
+        /// The name.
+        user: String,
+    },
+    /// No server of the directory could be asked.
+    DirectoryUnavailable,
+    /// The store did not do it.
+    Store,
 }
 
 /// An account as shown to operators.
@@ -222,8 +252,8 @@ pub struct AccountShown {
     /// The entry's DN.
     pub dn: String,
     /// Why the entry itself may not log in, if so.
-    pub barred: Option<String>,
-    /// The ends of its telephone numbers.
+    pub barred: Option<Reason>,
+    /// Its telephone numbers: whole for root, their ends for others.
     pub phones: Vec<String>,
     /// Its groups.
     pub groups: Vec<String>,

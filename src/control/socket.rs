@@ -44,10 +44,12 @@ pub(super) fn bind(path: &Path, group: &str) -> io::Result<UnixListener> {
     beside.push(".new");
     let beside = Path::new(&beside);
     match std::fs::remove_file(beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(unbound(path, &error));
+        }
         Ok(()) | Err(_) => {}
     }
-    let listener = UnixListener::bind(beside)?;
+    let listener = UnixListener::bind(beside).map_err(|error| unbound(path, &error))?;
     std::fs::set_permissions(beside, std::fs::Permissions::from_mode(MODE))?;
     match Group::from_name(group) {
         Ok(Some(group)) => {
@@ -61,6 +63,19 @@ pub(super) fn bind(path: &Path, group: &str) -> io::Result<UnixListener> {
     }
     std::fs::rename(beside, path)?;
     Ok(listener)
+}
+
+/// Names the socket, and what mends it.
+fn unbound(path: &Path, error: &io::Error) -> io::Error {
+    let folder = path.parent().unwrap_or(path).display();
+    let mend = match error.kind() {
+        io::ErrorKind::NotFound => format!(": make the folder {folder}, or set [control] socket"),
+        io::ErrorKind::PermissionDenied => {
+            format!(": give the folder {folder} to the daemon's user, or set [control] socket")
+        }
+        _ => String::new(),
+    };
+    io::Error::new(error.kind(), format!("{}: {error}{mend}", path.display()))
 }
 
 /// Accepts until stopped; a permit comes before each connection.
@@ -156,6 +171,7 @@ impl Connection {
 fn refused(why: &str) -> Answer {
     Answer::Refused {
         why: why.to_owned(),
+        cause: None,
         faults: Vec::new(),
     }
 }

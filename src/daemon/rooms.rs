@@ -180,9 +180,8 @@ impl Rooms {
                 rooms.reload()
             }),
             directories: Arc::new(move || {
-                keeper.upgrade().map_or_else(Vec::new, |rooms| {
-                    rooms.directories.load().each().cloned().collect()
-                })
+                let rooms = keeper.upgrade();
+                rooms.map_or_else(Vec::new, |rooms| rooms.directories.load().list.clone())
             }),
         }
     }

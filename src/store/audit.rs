@@ -342,6 +342,7 @@ const OF_NAME: Tellers = Tellers(
     Some(statement(SQL, "failures-of-name")),
     Some(statement(SQL, "operators-of-name")),
 );
+const FAILURES_BETWEEN: &str = statement(SQL, "failures-between");
 const OF_ATTEMPT: Tellers = Tellers(statement(SQL, "decisions-of-attempt"), None, None);
 
 /// See [`super::Store::story`].
@@ -351,7 +352,23 @@ pub(super) fn story(reader: &Connection, wanted: &Wanted, limit: u32) -> Result<
         Wanted::Account(account) => tell(reader, &OF_ACCOUNT, Some(&number(account)), limit),
         Wanted::Name(name) => tell(reader, &OF_NAME, Some(&name.as_str()), limit),
         Wanted::Attempt(attempt) => tell(reader, &OF_ATTEMPT, Some(&attempt.as_str()), limit),
+        Wanted::Failures { from, until } => failures_between(reader, (*from, *until), limit),
     }
+}
+
+fn failures_between(
+    reader: &Connection,
+    (from, until): (Timestamp, Timestamp),
+    limit: u32,
+) -> Result<Vec<Told>, Error> {
+    let mut statement = reader.prepare_cached(FAILURES_BETWEEN)?;
+    let mut rows = statement.query(params![limit.min(STORY), from.millis(), until.millis()])?;
+    let mut story = Vec::new();
+    while let Some(row) = rows.next()? {
+        story.push(failures_told(row)?);
+    }
+    story.sort_by_key(|told| std::cmp::Reverse(moment(told)));
+    Ok(story)
 }
 
 fn tell(

@@ -248,6 +248,13 @@ pub enum Wanted {
     Name(AccountKey),
     /// One attempt.
     Attempt(AttemptId),
+    /// What was refused before a password was proven, between two moments: rows of the minutes that touch them.
+    Failures {
+        /// The first.
+        from: Timestamp,
+        /// The last.
+        until: Timestamp,
+    },
 }
 
 /// What an account is, for lists.

@@ -139,13 +139,13 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// A moment in the local time zone.
+    /// A moment in the local time zone, which it names.
     pub(in crate::cli) fn moment(&self, millis: i64) -> String {
         jiff::Timestamp::from_millisecond(millis).map_or_else(
             |_| "?".to_owned(),
             |at| {
                 at.to_zoned(self.zone.clone())
-                    .strftime("%Y-%m-%d %H:%M:%S")
+                    .strftime("%Y-%m-%d %H:%M:%S %:z")
                     .to_string()
             },
         )

@@ -1,11 +1,132 @@
 //! English.
 
-use super::{Explained, Words};
-use crate::control::{FactorKind, Outcome, Reason};
+use super::super::check::counted;
+use super::super::upkeep::counted_large;
+use super::{Explained, Label, StoreFacts, Words};
+use crate::control::{Cause, Deed, FactorKind, Outcome, Reason};
 
 pub(super) struct En;
 
 impl Words for En {
+    fn label(&self, label: Label) -> &'static str {
+        match label {
+            Label::Account => "account",
+            Label::Barred => "barred",
+            Label::Phones => "phones",
+            Label::Groups => "groups",
+            Label::Codes => "codes",
+            Label::Factors => "factors",
+            Label::ListensAt => "listens at",
+            Label::Clients => "clients",
+            Label::Directories => "directories",
+            Label::Store => "store",
+        }
+    }
+
+    fn none(&self) -> &'static str {
+        "none"
+    }
+
+    fn groups(&self, count: usize) -> String {
+        counted(count, "group", "groups")
+    }
+
+    fn locked_until(&self, when: &str) -> String {
+        format!("locked until {when}")
+    }
+
+    fn form(&self, kind: FactorKind, digits: u8) -> String {
+        match kind {
+            FactorKind::Recovery => format!("{digits} left"),
+            FactorKind::Totp | FactorKind::Sms | FactorKind::Voice => format!("{digits} digits"),
+        }
+    }
+
+    fn unproven(&self) -> &'static str {
+        ", unproven"
+    }
+
+    fn enrolled(&self, when: &str) -> String {
+        format!("enrolled {when}")
+    }
+
+    fn used(&self, when: Option<&str>) -> String {
+        when.map_or_else(|| "never used".to_owned(), |when| format!("used {when}"))
+    }
+
+    fn ready(&self, version: &str, ready: &str) -> String {
+        format!("Sekisho {version} {ready}.")
+    }
+
+    fn readiness(&self) -> (&'static str, &'static str) {
+        ("is ready", "cannot decide logins")
+    }
+
+    fn server(&self) -> (&'static str, &'static str) {
+        ("up", "down")
+    }
+
+    fn before(&self, error: &str) -> String {
+        format!("before: {error}")
+    }
+
+    fn writable(&self) -> &'static str {
+        "writable"
+    }
+
+    fn not_writable(&self, error: Option<&str>) -> String {
+        error.map_or_else(
+            || "not writable".to_owned(),
+            |error| format!("not writable: {error}"),
+        )
+    }
+
+    fn store(&self, facts: &StoreFacts) -> String {
+        format!(
+            "{} with a factor, {}, {}, schema {}",
+            counted_large(facts.accounts, "account", "accounts"),
+            counted_large(facts.audit_rows, "audit row", "audit rows"),
+            facts.size,
+            facts.schema
+        )
+    }
+
+    fn nobody_listens(&self, socket: &str, why: &str) -> String {
+        format!(
+            "No daemon listens at {socket}: {why}. Start it with `sekisho serve` or as the service that runs it, or say where it listens with --socket."
+        )
+    }
+
+    fn not_allowed(&self, socket: &str, group: &str) -> String {
+        format!("You may not use {socket}: that is for root and the group {group}.")
+    }
+
+    fn cause(&self, _cause: &Cause, why: &str) -> String {
+        why.to_owned()
+    }
+
+    fn deed(&self, _deed: Deed) -> Option<&'static str> {
+        None
+    }
+
+    fn tried(&self, act: &str, why: &str) -> String {
+        format!("tried in vain: {act}: {why}")
+    }
+
+    fn note(&self, note: &str) -> String {
+        note.to_owned()
+    }
+
+    fn counted_in(&self, attempt: &str, when: &str, known: bool) -> String {
+        let kept = "Refusals before the password was proven are kept by minute, not one by one";
+        match known {
+            true => format!("Attempt {attempt} began at {when}. {kept}: it is among these."),
+            false => format!(
+                "Attempt {attempt} began at {when}. {kept}, and of that minute nothing is known (any more)."
+            ),
+        }
+    }
+
     fn scan(&self) -> &'static str {
         "Scan this with an authenticator app, or type this address into it:"
     }
@@ -220,7 +341,7 @@ impl Words for En {
     }
 
     fn typed(&self, names: &str) -> String {
-        format!("Names typed: {names}.")
+        format!("Names: {names}.")
     }
 
     fn stations(&self, stations: &str) -> String {
@@ -234,7 +355,7 @@ impl Words for En {
     fn no_story(&self, about: Option<&str>) -> String {
         about.map_or_else(
             || "Nobody has logged in yet.".to_owned(),
-            |about| format!("Nothing is known of {about}: no login reached this daemon. If there was one, look at the gear and at the name it sent."),
+            |about| format!("Nothing is kept about {about}. If there was a login, look at the gear and at the name it sent; of a flood of unknown names only some are kept."),
         )
     }
 }

@@ -1,11 +1,156 @@
 //! Japanese.
 
-use super::{Explained, Words};
-use crate::control::{FactorKind, Outcome, Reason};
+use super::{Explained, Label, StoreFacts, Words};
+use crate::control::{Cause, Deed, FactorKind, Outcome, Reason};
+
+/// Before the gateway that a code was sent by, in a decision's note.
+const SENT_BY: &str = "sent by ";
 
 pub(super) struct Ja;
 
 impl Words for Ja {
+    fn label(&self, label: Label) -> &'static str {
+        match label {
+            Label::Account => "アカウント",
+            Label::Barred => "使用不可",
+            Label::Phones => "電話番号",
+            Label::Groups => "グループ",
+            Label::Codes => "コード",
+            Label::Factors => "認証手段",
+            Label::ListensAt => "待受",
+            Label::Clients => "機器",
+            Label::Directories => "ディレクトリ",
+            Label::Store => "データベース",
+        }
+    }
+
+    fn none(&self) -> &'static str {
+        "なし"
+    }
+
+    fn groups(&self, count: usize) -> String {
+        format!("{count}件")
+    }
+
+    fn locked_until(&self, when: &str) -> String {
+        format!("{when} まで停止中")
+    }
+
+    fn form(&self, kind: FactorKind, digits: u8) -> String {
+        match kind {
+            FactorKind::Recovery => format!("残り{digits}個"),
+            FactorKind::Totp | FactorKind::Sms | FactorKind::Voice => format!("{digits}桁"),
+        }
+    }
+
+    fn unproven(&self) -> &'static str {
+        "、未確認"
+    }
+
+    fn enrolled(&self, when: &str) -> String {
+        format!("登録 {when}")
+    }
+
+    fn used(&self, when: Option<&str>) -> String {
+        when.map_or_else(|| "未使用".to_owned(), |when| format!("使用 {when}"))
+    }
+
+    fn ready(&self, version: &str, ready: &str) -> String {
+        format!("Sekisho {version}: {ready}。")
+    }
+
+    fn readiness(&self) -> (&'static str, &'static str) {
+        ("稼働中です", "ログインを判定できません")
+    }
+
+    fn server(&self) -> (&'static str, &'static str) {
+        ("応答あり", "応答なし")
+    }
+
+    fn before(&self, error: &str) -> String {
+        format!("以前: {error}")
+    }
+
+    fn writable(&self) -> &'static str {
+        "書き込み可能"
+    }
+
+    fn not_writable(&self, error: Option<&str>) -> String {
+        error.map_or_else(
+            || "書き込み不可".to_owned(),
+            |error| format!("書き込み不可: {error}"),
+        )
+    }
+
+    fn store(&self, facts: &StoreFacts) -> String {
+        format!(
+            "登録者{}人、監査記録{}件、{}、スキーマ {}",
+            facts.accounts, facts.audit_rows, facts.size, facts.schema
+        )
+    }
+
+    fn nobody_listens(&self, socket: &str, why: &str) -> String {
+        format!(
+            "{socket} で待ち受けている Sekisho がありません({why})。`sekisho serve` またはサービスとして起動するか、--socket で場所を指定してください。"
+        )
+    }
+
+    fn not_allowed(&self, socket: &str, group: &str) -> String {
+        format!("{socket} を使えるのは root とグループ {group} だけです。")
+    }
+
+    fn cause(&self, cause: &Cause, why: &str) -> String {
+        match cause {
+            Cause::BadName => "この名前は利用者の名前として使えません。余計な文字がないか確認してください。".to_owned(),
+            Cause::UnknownRealm => "名前の @ より後ろ(または \\ より前)が設定にありません。名前だけを入力するか、設定にレルムまたはドメインを追加してください。".to_owned(),
+            Cause::Nobody { user } => format!("{user} という利用者はディレクトリにいません。"),
+            Cause::Several { user } => format!("{user} という利用者がディレクトリに複数います。"),
+            Cause::DirectoryUnavailable => {
+                format!("ディレクトリに問い合わせできませんでした。({why})")
+            }
+            Cause::Store => format!("データベースを読み書きできませんでした。({why})"),
+        }
+    }
+
+    fn deed(&self, deed: Deed) -> Option<&'static str> {
+        Some(match deed {
+            Deed::EnrolProven => "{1} の認証アプリ({0})をコードで確認して登録",
+            Deed::EnrolUnproven => "{1} の認証アプリ({0})を確認なしで登録",
+            Deed::RecoveryCodes => "{0} のリカバリーコードを新しく作成",
+            Deed::Unlock => "{0} のコードの停止を解除",
+            Deed::Reset => "{0} の認証手段をすべて削除",
+            Deed::Remove => "{2} の認証手段 {0}({1})を削除",
+            Deed::Borrow => "機器 {0} として試験ログイン",
+            Deed::Reload => "設定を再読み込み",
+            Deed::Backup => "データベースを {0} にコピー",
+            Deed::RotateKey => "マスターキーを更新",
+            Deed::Knock => "操作用ソケットで拒否",
+            Deed::Write => "データベースに再び書き込めることを確認",
+        })
+    }
+
+    fn tried(&self, act: &str, why: &str) -> String {
+        format!("{act}しようとして失敗: {why}")
+    }
+
+    fn note(&self, note: &str) -> String {
+        match (note, note.strip_prefix(SENT_BY)) {
+            ("the code was used before", _) => "コードは使用済みでした。".to_owned(),
+            (_, Some(gateway)) => format!("{gateway} で送りました。"),
+            (note, None) => note.to_owned(),
+        }
+    }
+
+    fn counted_in(&self, attempt: &str, when: &str, known: bool) -> String {
+        let kept = "パスワード確認前の拒否は1件ずつではなく1分ごとにまとめて記録されます";
+        match known {
+            true => format!("{attempt} は {when} に始まりました。{kept}。次の中に含まれています。"),
+            false => format!(
+                "{attempt} は {when} に始まりました。{kept}が、その時刻の記録は(もう)ありません。"
+            ),
+        }
+    }
+
     fn scan(&self) -> &'static str {
         "認証アプリで読み取るか、次のアドレスをアプリに入力してください:"
     }
@@ -175,7 +320,7 @@ impl Words for Ja {
                 "`sekisho status` でサーバーの状態を確認してください。",
             ),
             Reason::StoreUnavailable => Explained::new(
-                "保存領域を読み書きできませんでした。",
+                "データベースを読み書きできませんでした。",
                 "`sekisho status` で状態を、またディスクの空きを確認してください。",
             ),
             Reason::DeadlinePassed => Explained::new(
@@ -195,6 +340,11 @@ impl Words for Ja {
     }
 
     fn rule(&self, rule: &str) -> String {
+        let rule = match rule {
+            "no rule matched: ask" => "該当する規則なし(コードを求める)",
+            "always-ask group" => "常にコードを求めるグループ",
+            rule => rule,
+        };
         format!("規則: {rule}。")
     }
 
@@ -210,7 +360,7 @@ impl Words for Ja {
     }
 
     fn typed(&self, names: &str) -> String {
-        format!("入力された名前: {names}。")
+        format!("名前: {names}。")
     }
 
     fn stations(&self, stations: &str) -> String {
@@ -224,7 +374,7 @@ impl Words for Ja {
     fn no_story(&self, about: Option<&str>) -> String {
         about.map_or_else(
             || "まだ誰もログインしていません。".to_owned(),
-            |about| format!("{about} の記録はありません。ログインはこのサーバーに届いていません。機器と、機器が送った名前を確認してください。"),
+            |about| format!("{about} の記録はありません。ログインしたはずなら、機器と、機器が送った名前を確認してください。存在しない名前が大量に届いたときは、その一部だけが残ります。"),
         )
     }
 }

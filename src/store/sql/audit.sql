@@ -76,6 +76,11 @@ WHERE failure.account IN (SELECT id FROM account WHERE name = ?2)
     OR (failure.account = 0 AND EXISTS (SELECT 1 FROM json_each(failure.names) WHERE value = ?2))
 ORDER BY failure.at DESC LIMIT ?1
 
+-- :failures-between
+SELECT failure.at, last, count, account.stable, names, failure.stations, client, reason
+FROM failure LEFT JOIN account ON account.id = failure.account
+WHERE failure.at > ?2 - 60000 AND failure.at <= ?3 AND last >= ?2 ORDER BY failure.id DESC LIMIT ?1
+
 -- :operators-newest
 SELECT operator.at, account.stable, uid, what
 FROM operator LEFT JOIN account ON account.id = operator.account

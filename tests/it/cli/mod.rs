@@ -1,6 +1,7 @@
 //! The command line, as people and scripts use it.
 
 mod control;
+mod desk;
 mod usage;
 
 use std::ffi::OsString;

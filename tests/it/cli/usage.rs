@@ -110,7 +110,7 @@ fn without_a_daemon_the_way_to_start_one_is_said() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("No daemon listens") && said.contains("systemctl start"),
+        said.contains("No daemon listens") && said.contains("sekisho serve"),
         "{said}"
     );
     let (exit, out) = run(&["--json", "--socket", socket, "status"]);
