@@ -22,6 +22,9 @@ use crate::secret::Key;
 /// Jobs that may wait: at some hundred octets each a few MiB, and well under a second of the
 /// writer's work, so that what waits longer than a NAS does is refused instead of queued.
 const QUEUE: usize = 8192;
+/// How long the writer waits for more jobs when the commit before had several: whatever is in it, a commit costs the disk's
+/// flush and two changes of thread.
+const GATHER: Duration = Duration::from_millis(1);
 /// Jobs in one commit: enough that the disk's flush is shared, few enough that the first need not
 /// wait long for the last.
 const BATCH: usize = 256;
@@ -241,7 +244,11 @@ impl Drop for Desk {
 impl Desk {
     fn work(&mut self) {
         let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH);
+        let mut company = false;
         while let Some(first) = self.jobs.blocking_recv() {
+            if company {
+                std::thread::park_timeout(GATHER);
+            }
             let mut next = Some(first);
             let mut rotation = None;
             while let Some(message) = next {
@@ -258,6 +265,7 @@ impl Desk {
                 next = self.jobs.try_recv().ok();
             }
             let jobs = batch.len();
+            company = jobs > 1;
             self.commit(&mut batch);
             if let Some((key_file, reply)) = rotation {
                 let _unheard = reply.send(keys::rotate(&mut self.writing, &key_file));

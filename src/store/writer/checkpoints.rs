@@ -20,7 +20,7 @@ const FEW: u32 = 256;
 /// crowd does not notice.
 const MANY: u32 = 2048;
 /// Jobs in a commit that are many.
-const CROWD: usize = 32;
+const CROWD: usize = 8;
 /// The part of those pages that the writer moves itself: some milliseconds at most.
 const REST: u32 = 8;
 /// A log of more pages is moved even if that means waiting for readers, or for the thread: 32 MiB.
