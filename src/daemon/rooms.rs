@@ -1,5 +1,7 @@
 //! The rooms of one daemon: made in the order in which they need each other, remade at a reload.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -222,7 +224,27 @@ impl Rooms {
     }
 }
 
+/// Makes the store's folder, which the key may lie in, too; says what is missing around them, and what mends it.
+fn make_room(settings: &store::Settings) -> Result<(), String> {
+    let folder = &settings.folder;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|why| {
+        let folder = folder.display();
+        format!("{folder}: {why}: make the folder for the daemon's user, or set [store] folder")
+    })?;
+    match settings.key_file.parent() {
+        Some(around) if !around.exists() => Err(format!(
+            "{}: the folder {} does not exist: make it, or set [store] key-file",
+            settings.key_file.display(),
+            around.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
 async fn open_store(settings: store::Settings, clock: Clock) -> Result<(Store, Key), Error> {
+    let failed = |why: String| Error::Room { room: "store", why };
+    make_room(&settings).map_err(failed)?;
     let opening = tokio::task::spawn_blocking(move || {
         let (master, made) = store::master_key(&settings)?;
         if made {
@@ -233,7 +255,6 @@ async fn open_store(settings: store::Settings, clock: Clock) -> Result<(Store, K
         }
         Store::open(&settings, &master, clock).map(|store| (store, master))
     });
-    let failed = |why: String| Error::Room { room: "store", why };
     opening
         .await
         .map_err(|why| failed(why.to_string()))?
