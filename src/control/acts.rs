@@ -259,11 +259,17 @@ impl Acts {
         };
         let at = at.unwrap_or_else(|| self.rooms.clock.now());
         let user = self.spelled(user)?;
-        let explanation = self
+        let mut explanation = self
             .rooms
             .access
             .explain(&user, policy, &station, at)
             .await?;
+        // What a set holds says more than the number that it has in the file.
+        explanation.reply = explanation
+            .reply
+            .into_iter()
+            .flat_map(|set| (self.doors.replies)(&set).unwrap_or_else(|| vec![set]))
+            .collect();
         Ok(Answer::Explained(Box::new(explanation)))
     }
 

@@ -5,6 +5,7 @@
 //! directories and store are closed.
 
 mod notify;
+mod replies;
 mod rooms;
 
 mod offline;

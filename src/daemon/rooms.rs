@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Error;
+use super::replies::{self, Replies};
 use crate::access::{self, Access, Setup};
 use crate::channel::Channels;
 use crate::clock::Clock;
@@ -36,6 +37,7 @@ pub(super) struct Rooms {
     access: Access,
     store: Store,
     directories: ArcSwap<Directories>,
+    replies: ArcSwap<Replies>,
     directory_tasks: TaskTracker,
     all_directories: CancellationToken,
     reloading: Mutex<()>,
@@ -88,6 +90,7 @@ impl Rooms {
             telemetry: telemetry.clone(),
             clock: clock.clone(),
         };
+        let replies = replies::in_words(&settings.server.replies);
         let server = Server::bind(settings.server, rooms).map_err(Error::of("radius"))?;
         Ok(Self {
             file,
@@ -97,6 +100,7 @@ impl Rooms {
             access,
             store,
             directories: ArcSwap::from_pointee(directories),
+            replies: ArcSwap::from_pointee(replies),
             directory_tasks,
             all_directories,
             reloading: Mutex::new(()),
@@ -134,6 +138,8 @@ impl Rooms {
         self.store.set_limits(settings.store.limits);
         self.access
             .reload(directories.setup(settings.access, channels));
+        let replies = replies::in_words(&settings.server.replies);
+        self.replies.store(Arc::new(replies));
         self.server.reload(settings.server);
         self.retire(self.directories.swap(Arc::new(directories)));
         log::info!("configuration reloaded");
@@ -169,6 +175,7 @@ impl Rooms {
             self.server.clone(),
         );
         let (reloader, keeper) = (Arc::downgrade(self), Arc::downgrade(self));
+        let holder = Arc::downgrade(self);
         Doors {
             lend: Arc::new(move |like, address, secret, life| {
                 lender.lend(like, address, secret, life)
@@ -180,6 +187,10 @@ impl Rooms {
                     .upgrade()
                     .ok_or_else(|| vec!["stopping".to_owned()])?;
                 rooms.reload()
+            }),
+            replies: Arc::new(move |set| {
+                let held = holder.upgrade()?.replies.load().get(set).cloned();
+                held
             }),
             directories: Arc::new(move || {
                 let rooms = keeper.upgrade();
