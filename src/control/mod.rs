@@ -5,8 +5,6 @@
 
 mod acts;
 mod caller;
-mod enrol;
-mod lend;
 mod line;
 mod peer;
 mod protocol;

@@ -189,8 +189,8 @@ impl Rooms {
                 rooms.reload()
             }),
             replies: Arc::new(move |set| {
-                let held = holder.upgrade()?.replies.load().get(set).cloned();
-                held
+                let rooms = holder.upgrade()?;
+                rooms.replies.load().get(set).cloned()
             }),
             directories: Arc::new(move || {
                 let rooms = keeper.upgrade();

@@ -239,7 +239,7 @@ impl Shown<'_> {
         let (listen, ldap) = (self.listen, self.ldap);
         writeln!(
             out,
-            "Sekisho is running: RADIUS on {listen} (secret {secret}), a sample directory on ldap://{ldap}."
+            "Sekisho is running: RADIUS on {listen} (secret {secret}),\na sample directory on ldap://{ldap}."
         )?;
         writeln!(
             out,
@@ -251,7 +251,7 @@ impl Shown<'_> {
         };
         writeln!(
             out,
-            "Codes hold for about a minute: after that, put {newest} in their place.\n"
+            "Codes hold for about a minute; later, put in {newest}.\n"
         )
     }
 
