@@ -163,17 +163,19 @@ fn program() -> String {
     path.display().to_string()
 }
 
-/// Interrupted by hand or by a supervisor.
+/// Interrupted by hand or by a supervisor, or left alone by a terminal that was closed.
 async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
     ) else {
         return;
     };
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
 }
 

@@ -35,6 +35,19 @@ impl Demo {
         self.printed.lock().unwrap().clone()
     }
 
+    /// Sends a signal, at which it ends and leaves nothing.
+    fn ends_at(&mut self, name: &str) {
+        self.line("The apps show");
+        let line = self.line("--socket");
+        let socket = std::path::Path::new(line.split('\'').nth(3).unwrap());
+        signal(self.child.id(), name);
+        wait(
+            || self.child.try_wait().unwrap().is_some(),
+            || "the demo does not end".to_owned(),
+        );
+        assert!(!socket.parent().unwrap().exists(), "{line}");
+    }
+
     /// The line to paste that holds these words.
     fn line(&self, words: &str) -> String {
         let find = |text: String| {
@@ -83,14 +96,10 @@ fn the_program_starts_and_what_it_prints_can_be_pasted() {
     assert_eq!(said.matches("[proven]").count(), 2, "{said}");
     assert!(said.contains("enrols a TOTP"), "{said}");
 
-    let socket = demo.line("--socket").split('\'').nth(3).unwrap().to_owned();
-    signal(demo.child.id(), "INT");
-    wait(
-        || demo.child.try_wait().unwrap().is_some(),
-        || "the demo does not end".to_owned(),
-    );
-    assert!(
-        !std::path::Path::new(&socket).parent().unwrap().exists(),
-        "{socket}"
-    );
+    demo.ends_at("INT");
+}
+
+#[test]
+fn nothing_is_left_when_the_terminal_is_closed() {
+    Demo::start().ends_at("HUP");
 }
