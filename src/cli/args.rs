@@ -14,10 +14,11 @@ pub(super) struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub(super) command: Command,
-    /// Answer in JSON, one object.
+    /// Answer in JSON, one object; `user enrol-totp` that waits for a code gives one with the address before.
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// The language of texts for users and the help desk; by default that of LANG.
+    /// The language of what users and the help desk read (`why`, `user`, `status`), by default that of LANG; other commands and
+    /// errors for administrators are in English.
     #[arg(long, global = true, value_enum)]
     pub(super) lang: Option<Lang>,
     /// The configuration [default: /etc/sekisho/sekisho.toml].
@@ -58,7 +59,7 @@ pub(super) enum Command {
     Try(Try),
     /// Tell the story of a user's logins or of one attempt.
     Why {
-        /// A user, or the number of an attempt; without it, the newest of everybody.
+        /// A user, or the number of an attempt as the log gives it; without it, the newest of everybody.
         #[arg(value_name = "USER|ID")]
         about: Option<String>,
         /// How many rows at most.

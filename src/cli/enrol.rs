@@ -37,7 +37,9 @@ pub(super) async fn totp(wanted: EnrolTotp, daemon: &DaemonAt, page: &mut Page<'
         return Err(astray());
     };
     // Whoever brought the secret has it in a token already: it is not shown again.
-    if !own_seed {
+    // A program that must type a code has to see the address before; otherwise there is one object.
+    let waits = factor.is_none() && wanted.code.is_none();
+    if !own_seed && (waits || !page.is_json()) {
         show(&uri, page)?;
     }
     let factor = match factor {
@@ -45,7 +47,14 @@ pub(super) async fn totp(wanted: EnrolTotp, daemon: &DaemonAt, page: &mut Page<'
         None => prove(&wanted, &mut caller, page).await?,
     };
     if page.is_json() {
-        page.object(&json!({ "user": wanted.user, "label": wanted.label, "factor": factor, "proven": !wanted.unproven }))?;
+        let mut object = json!({ "user": wanted.user, "label": wanted.label, "factor": factor, "proven": !wanted.unproven });
+        if let (false, false, Some(fields)) = (own_seed, waits, object.as_object_mut()) {
+            fields.insert(
+                "uri".to_owned(),
+                uri.expose_str().unwrap_or_default().into(),
+            );
+        }
+        page.object(&object)?;
     } else {
         let how = if wanted.unproven {
             " No code has proven it."

@@ -61,12 +61,9 @@ impl Failure {
         }
     }
 
-    /// Whoever read has seen enough, as `head` has: nothing failed, and there is nobody to tell.
+    /// Whoever read has seen enough, as `head` has: there is nobody to tell.
     fn unread() -> Self {
-        Self {
-            exit: Exit::Done,
-            why: String::new(),
-        }
+        Self::new("")
     }
 
     fn usage(why: impl Into<String>) -> Self {

@@ -104,7 +104,6 @@ fn factor_rows(
     words: &dyn Words,
     page: &mut Page<'_>,
 ) -> io::Result<()> {
-    let kind = words.factor(factor.kind);
     let form = words.form(factor.kind, factor.digits);
     let unproven = match factor.proven {
         true => String::new(),
@@ -112,11 +111,7 @@ fn factor_rows(
     };
     let label = padded(&plain(&factor.label), LABEL_COLUMNS);
     let (id, indent) = (factor.id, " ".repeat(FACTOR_COLUMNS));
-    row(
-        page,
-        name,
-        &format!("{id:>4}  {label}  {kind}, {form}{unproven}"),
-    )?;
+    row(page, name, &format!("{id:>4}  {label}  {form}{unproven}"))?;
     let enrolled = words.enrolled(&page.moment(factor.enrolled.millis()));
     let used = factor.used.map(|used| page.moment(used.millis()));
     for when in [enrolled, words.used(used.as_deref())] {

@@ -12,6 +12,7 @@ use super::terminal::{Page, padded, plain};
 use super::words::{self, Label, StoreFacts};
 use super::{DaemonAt, Ended, Exit, Failure, astray};
 use crate::control::{Answer, Ask, ClientSeen, Seen, ServerShown, Status};
+use crate::daemon::StoreError;
 use crate::secret::random_array;
 use crate::{config, daemon};
 
@@ -221,7 +222,7 @@ pub(super) fn restore(
         return Err(Failure::new("The daemon is running. Stop it first."));
     }
     daemon::restore(&settings.store, backup, key_file)
-        .map_err(|error| Failure::new(format!("Nothing was restored: {error}.")))?;
+        .map_err(|error| unrestored(backup, &error))?;
     let mut text = format!("{} is the store now.", backup.display());
     if key_file.is_some_and(|key_file| key_file != settings.store.key_file) {
         text.push_str(&format!(
@@ -230,6 +231,20 @@ pub(super) fn restore(
         ));
     }
     done(page, "restored", &text)
+}
+
+/// The store says of itself what is the matter with the backup in its place.
+fn unrestored(backup: &Path, error: &StoreError) -> Failure {
+    let backup = backup.display();
+    let why = match error {
+        StoreError::Corrupt(why) => format!("{backup} is no backup, or a damaged one: {why}"),
+        StoreError::WrongKey => {
+            format!("{backup} was made under another master key: name that with --key-file")
+        }
+        StoreError::Newer { .. } => format!("{backup}: the {error}"),
+        StoreError::Unwritable(_) | StoreError::Busy | StoreError::File { .. } => error.to_string(),
+    };
+    Failure::new(format!("Nothing was restored: {why}."))
 }
 
 pub(super) fn new_secret(length: u16, page: &mut Page<'_>) -> Ended {

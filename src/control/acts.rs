@@ -1,29 +1,25 @@
 //! What is done about an ask.
 
+mod enrol;
+mod lend;
+mod people;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-use unicode_normalization::UnicodeNormalization;
-
-use super::enrol::Pending;
-use super::protocol::{
-    AccountShown, Answer, Ask, Cause, ClientSeen, LIST_ROWS, ServerShown, Status,
-};
+use super::protocol::{Answer, Ask, Cause, ClientSeen, ServerShown, Status};
 use super::record::{Act, Deed};
-use super::{Doors, Rooms, lend, story};
-use crate::account::{AccountId, BadName, Realms, Reason, Station, TypedName, Who};
+use super::{Doors, Rooms, story};
+use crate::account::{AccountId, Station};
 use crate::clock::Timestamp;
-use crate::directory::{Entry, Found, Refusal, State};
 use crate::factor::RecoveryCode;
 use crate::secret::Secret;
 use crate::store;
+use enrol::Pending;
 
 /// How long an act may take.
 const ACT_TIME: Duration = Duration::from_secs(30);
-/// How long the directory may take for an operator's question.
-const FIND_TIME: Duration = Duration::from_secs(10);
 /// How long one that copies or seals the whole store may take.
 const LONG_ACT_TIME: Duration = Duration::from_secs(600);
 /// Recovery codes at once: a list that fits a wallet.
@@ -44,7 +40,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    fn by(cause: Cause, why: String) -> Self {
+    pub(super) fn by(cause: Cause, why: String) -> Self {
         Self {
             why,
             cause: Some(cause),
@@ -90,18 +86,6 @@ pub(super) struct Acts {
     stranger: Arc<Mutex<Option<Timestamp>>>,
 }
 
-/// A person found in the directory.
-pub(super) struct Person {
-    pub(super) entry: Arc<Entry>,
-    pub(super) who: Who,
-}
-
-impl Person {
-    pub(super) fn id(&self) -> &AccountId {
-        &self.entry.id
-    }
-}
-
 impl Acts {
     pub(super) fn new(rooms: Rooms, doors: Doors) -> Self {
         Self {
@@ -128,113 +112,6 @@ impl Acts {
         }
     }
 
-    /// Reads a name as a login would, or as screens and log print it: the directory's name, a slash, the name.
-    pub(super) fn who(&self, user: &str) -> Result<Who, Refused> {
-        let printed = user.split_once('/').and_then(|(directory, name)| {
-            let known = (self.doors.directories)();
-            let (directory, _) = known.into_iter().find(|(known, _)| **known == *directory)?;
-            let mut alone = Realms::default();
-            alone.add(&directory, &[], &[]);
-            Some((alone, name))
-        });
-        let read = |name: &str, realms: &Realms| {
-            TypedName::parse(name.as_bytes()).and_then(|name| name.resolve(realms))
-        };
-        match printed {
-            Some((directory, name)) => read(name, &directory),
-            None => read(user, &self.rooms.access.settings().realms),
-        }
-        .map_err(|bad| match bad {
-            BadName::UnknownRealm => Refused::by(
-                Cause::UnknownRealm,
-                format!("No directory answers for the realm or domain of {user:?}: type the name alone, or add the realm or domain to a directory in the configuration."),
-            ),
-            bad => Refused::by(Cause::BadName, format!("Nobody can have this name: {bad}.")),
-        })
-    }
-
-    pub(super) async fn person(&self, user: &str) -> Result<Person, Refused> {
-        let who = self.who(user)?;
-        let (_, directory) = (self.doors.directories)()
-            .into_iter()
-            .find(|(name, _)| *name == who.directory)
-            .ok_or_else(|| Refused::from(format!("There is no directory {}.", who.directory)))?;
-        let user = who.user.to_string();
-        match directory.find(&user, Instant::now() + FIND_TIME).await {
-            Ok(Found::One(entry)) => Ok(Person { entry, who }),
-            Ok(Found::Nobody) => {
-                let why = format!("The directory has nobody called {user}.");
-                Err(Refused::by(Cause::Nobody { user }, why))
-            }
-            Ok(Found::Several) => {
-                let why = format!("The directory has several called {user}.");
-                Err(Refused::by(Cause::Several { user }, why))
-            }
-            Err(error) => Err(Refused::by(
-                Cause::DirectoryUnavailable,
-                format!("The directory could not be asked: {error}."),
-            )),
-        }
-    }
-
-    /// A spelling of the name that a login could have.
-    fn spelled(&self, user: &str) -> Result<String, Refused> {
-        let who = self.who(user)?;
-        let realms = &self.rooms.access.settings().realms;
-        let means_her = |name: &str| {
-            TypedName::parse(name.as_bytes())
-                .and_then(|name| name.resolve(realms))
-                .is_ok_and(|other| other == who)
-        };
-        [user, &who.user]
-            .into_iter()
-            .find(|name| means_her(name))
-            .map(str::to_owned)
-            .ok_or_else(|| {
-                let (name, directory) = (&who.user, &who.directory);
-                Refused::from(format!(
-                    "Type {name} with a realm or domain of the directory {directory}."
-                ))
-            })
-    }
-
-    async fn show(&self, user: &str, uid: u32) -> Result<Answer, Refused> {
-        let person = self.person(user).await?;
-        let known = self.rooms.store.known(person.id()).await?;
-        let (factors, locked_until) = known.map_or_else(Default::default, |known| {
-            (known.factors, known.locked_until)
-        });
-        let entry = &person.entry;
-        // Root can read the directory's password, and so the numbers.
-        let phone = |phone: &String| match uid {
-            0 => phone.clone(),
-            _ => phone_end(phone),
-        };
-        Ok(Answer::Account(Box::new(AccountShown {
-            user: person.who.user.to_string(),
-            account: entry.id.to_string(),
-            dn: entry.dn.to_string(),
-            barred: match entry.state {
-                State::Usable => None,
-                State::Barred(refusal) => Some(barred(refusal)),
-            },
-            phones: entry.phones.iter().map(phone).collect(),
-            groups: entry.groups.iter().map(ToString::to_string).collect(),
-            factors,
-            locked_until,
-        })))
-    }
-
-    async fn list(&self, after: Option<String>) -> Result<Answer, Refused> {
-        // As printed, or as typed.
-        let after = after.map(|name| match self.who(&name) {
-            Ok(who) => who.key.to_string(),
-            Err(_) => name,
-        });
-        let accounts = self.rooms.store.accounts(after, LIST_ROWS).await?;
-        Ok(Answer::Accounts { accounts })
-    }
-
     async fn explain(
         &self,
         user: &str,
@@ -259,11 +136,17 @@ impl Acts {
         };
         let at = at.unwrap_or_else(|| self.rooms.clock.now());
         let user = self.spelled(user)?;
-        let explanation = self
+        let mut explanation = self
             .rooms
             .access
             .explain(&user, policy, &station, at)
             .await?;
+        // What a set holds says more than the number that it has in the file.
+        explanation.reply = explanation
+            .reply
+            .into_iter()
+            .flat_map(|set| (self.doors.replies)(&set).unwrap_or_else(|| vec![set]))
+            .collect();
         Ok(Answer::Explained(Box::new(explanation)))
     }
 
@@ -325,33 +208,11 @@ impl Acts {
     }
 }
 
-/// The reason that a login would be refused for.
-const fn barred(refusal: Refusal) -> Reason {
-    match refusal {
-        Refusal::WrongPassword => Reason::WrongPassword,
-        Refusal::Locked => Reason::Locked,
-        Refusal::Disabled => Reason::Disabled,
-        Refusal::AccountExpired => Reason::AccountExpired,
-        Refusal::PasswordExpired => Reason::PasswordExpired,
-        Refusal::MustChange => Reason::MustChange,
-        Refusal::NotNow => Reason::NotNow,
-    }
-}
-
-/// The last four digits: enough to recognise a number, too little to call it.
-fn phone_end(phone: &str) -> String {
-    // Directories have numbers in full-width digits, too.
-    let digits: Vec<char> = phone.nfkc().filter(char::is_ascii_digit).collect();
-    let end = digits.len().saturating_sub(4);
-    let shown: String = digits.into_iter().skip(end).collect();
-    format!("…{shown}")
-}
-
 /// One connection's asks, and what it has begun.
 pub(super) struct Conversation {
     pub(super) acts: Acts,
     pub(super) uid: u32,
-    pub(super) pending: Option<Pending>,
+    pending: Option<Pending>,
     /// What is being done, and about whom: recorded, and of an end that is not known yet.
     begun: Option<(Option<AccountId>, Act)>,
 }
@@ -528,17 +389,5 @@ impl Conversation {
             ))
         })?;
         Ok(Answer::BackedUp)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_end_of_a_number_is_shown() {
-        assert_eq!(phone_end("+81 90-1234-5678"), "…5678");
-        assert_eq!(phone_end("０９０−１２３４−５６７８"), "…5678");
-        assert_eq!(phone_end("12"), "…12");
     }
 }

@@ -5,8 +5,6 @@
 
 mod acts;
 mod caller;
-mod enrol;
-mod lend;
 mod line;
 mod peer;
 mod protocol;
@@ -75,6 +73,9 @@ pub struct Rooms {
 /// Lends a client: like which, at which address, with which secret, for how long. `false` when there is no room.
 pub type Lend = dyn Fn(&ClientName, IpAddr, Secret, Duration) -> bool + Send + Sync;
 
+/// What a reply set holds, in words.
+pub type Replies = dyn Fn(&str) -> Option<Vec<String>> + Send + Sync;
+
 /// Lists the directories, each under its configured name.
 pub type Directories = dyn Fn() -> Vec<(Arc<str>, Directory)> + Send + Sync;
 
@@ -89,6 +90,8 @@ pub struct Doors {
     pub addresses: Arc<dyn Fn() -> Vec<SocketAddr> + Send + Sync>,
     /// Reads the configuration anew; the faults, in words, when it was not taken.
     pub reload: Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>,
+    /// What reply sets hold.
+    pub replies: Arc<Replies>,
     /// The directories in use, each under its configured name.
     pub directories: Arc<Directories>,
 }

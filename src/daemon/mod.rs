@@ -5,6 +5,7 @@
 //! directories and store are closed.
 
 mod notify;
+mod replies;
 mod rooms;
 
 mod offline;
@@ -33,6 +34,7 @@ const UPKEEP: Duration = Duration::from_secs(60);
 /// How often health is looked at: a failing part shows in metrics within this time.
 const HEALTH: Duration = Duration::from_secs(5);
 
+pub use crate::store::Error as StoreError;
 pub use offline::{Probed, probe, restore};
 
 /// Why the daemon did not start, or ended.

@@ -1,5 +1,7 @@
 //! The rooms of one daemon: made in the order in which they need each other, remade at a reload.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Error;
+use super::replies::{self, Replies};
 use crate::access::{self, Access, Setup};
 use crate::channel::Channels;
 use crate::clock::Clock;
@@ -34,6 +37,7 @@ pub(super) struct Rooms {
     access: Access,
     store: Store,
     directories: ArcSwap<Directories>,
+    replies: ArcSwap<Replies>,
     directory_tasks: TaskTracker,
     all_directories: CancellationToken,
     reloading: Mutex<()>,
@@ -86,6 +90,7 @@ impl Rooms {
             telemetry: telemetry.clone(),
             clock: clock.clone(),
         };
+        let replies = replies::in_words(&settings.server.replies);
         let server = Server::bind(settings.server, rooms).map_err(Error::of("radius"))?;
         Ok(Self {
             file,
@@ -95,6 +100,7 @@ impl Rooms {
             access,
             store,
             directories: ArcSwap::from_pointee(directories),
+            replies: ArcSwap::from_pointee(replies),
             directory_tasks,
             all_directories,
             reloading: Mutex::new(()),
@@ -132,6 +138,8 @@ impl Rooms {
         self.store.set_limits(settings.store.limits);
         self.access
             .reload(directories.setup(settings.access, channels));
+        let replies = replies::in_words(&settings.server.replies);
+        self.replies.store(Arc::new(replies));
         self.server.reload(settings.server);
         self.retire(self.directories.swap(Arc::new(directories)));
         log::info!("configuration reloaded");
@@ -167,6 +175,7 @@ impl Rooms {
             self.server.clone(),
         );
         let (reloader, keeper) = (Arc::downgrade(self), Arc::downgrade(self));
+        let holder = Arc::downgrade(self);
         Doors {
             lend: Arc::new(move |like, address, secret, life| {
                 lender.lend(like, address, secret, life)
@@ -178,6 +187,10 @@ impl Rooms {
                     .upgrade()
                     .ok_or_else(|| vec!["stopping".to_owned()])?;
                 rooms.reload()
+            }),
+            replies: Arc::new(move |set| {
+                let rooms = holder.upgrade()?;
+                rooms.replies.load().get(set).cloned()
             }),
             directories: Arc::new(move || {
                 let rooms = keeper.upgrade();
@@ -222,7 +235,27 @@ impl Rooms {
     }
 }
 
+/// Makes the store's folder, which the key may lie in, too; says what is missing around them, and what mends it.
+fn make_room(settings: &store::Settings) -> Result<(), String> {
+    let folder = &settings.folder;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|why| {
+        let folder = folder.display();
+        format!("{folder}: {why}: make the folder for the daemon's user, or set [store] folder")
+    })?;
+    match settings.key_file.parent() {
+        Some(around) if !around.exists() => Err(format!(
+            "{}: the folder {} does not exist: make it, or set [store] key-file",
+            settings.key_file.display(),
+            around.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
 async fn open_store(settings: store::Settings, clock: Clock) -> Result<(Store, Key), Error> {
+    let failed = |why: String| Error::Room { room: "store", why };
+    make_room(&settings).map_err(failed)?;
     let opening = tokio::task::spawn_blocking(move || {
         let (master, made) = store::master_key(&settings)?;
         if made {
@@ -233,7 +266,6 @@ async fn open_store(settings: store::Settings, clock: Clock) -> Result<(Store, K
         }
         Store::open(&settings, &master, clock).map(|store| (store, master))
     });
-    let failed = |why: String| Error::Room { room: "store", why };
     opening
         .await
         .map_err(|why| failed(why.to_string()))?

@@ -40,6 +40,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long the sample directory may take to be found by the daemon.
 const WARM_UP: Duration = Duration::from_secs(10);
 
+/// How long the apps show a code.
+const STEP: Duration = Duration::from_secs(30);
+
 /// Goes back to the line above and clears it.
 const LINE_ABOVE: &str = "\x1b[A\x1b[2K";
 
@@ -125,6 +128,7 @@ pub async fn run_until(
         listen,
         ldap: ldap.address(),
         secret: &secret,
+        terminal: options.terminal,
     };
     shown.welcome(&apps, clock.now(), out)?;
     let spool = folder.spool();
@@ -159,17 +163,19 @@ fn program() -> String {
     path.display().to_string()
 }
 
-/// Interrupted by hand or by a supervisor.
+/// Interrupted by hand or by a supervisor, or left alone by a terminal that was closed.
 async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
     ) else {
         return;
     };
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
 }
 
@@ -219,20 +225,39 @@ struct Shown<'a> {
     listen: SocketAddr,
     ldap: SocketAddr,
     secret: &'a Secret,
+    terminal: bool,
 }
 
 impl Shown<'_> {
     fn welcome(&self, apps: &Apps, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+        self.headline(out)?;
+        self.attempts(apps, now, out)?;
+        self.others(apps, now, out)?;
+        out.flush()
+    }
+
+    fn headline(&self, out: &mut dyn Write) -> io::Result<()> {
         let secret = self.secret.expose_str().unwrap_or_default();
         let (listen, ldap) = (self.listen, self.ldap);
         writeln!(
             out,
-            "Sekisho is running: RADIUS on {listen} (secret {secret}), a sample directory on ldap://{ldap}."
+            "Sekisho is running: RADIUS on {listen} (secret {secret}),\na sample directory on ldap://{ldap}."
         )?;
         writeln!(
             out,
-            "Paste these lines into another terminal. Ctrl-C here ends everything.\n"
+            "Paste these lines into another terminal. Ctrl-C here ends everything."
         )?;
+        let newest = match self.terminal {
+            true => "the newest of the last line",
+            false => "one from the app whose address stands below",
+        };
+        writeln!(
+            out,
+            "Codes hold for about a minute; later, put in {newest}.\n"
+        )
+    }
+
+    fn attempts(&self, apps: &Apps, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
         let (taro, jiro) = (apps.taro.code_at(now), apps.jiro.code_at(now));
         writeln!(
             out,
@@ -254,7 +279,13 @@ impl Shown<'_> {
         writeln!(out, "From the campus, where the password is enough:")?;
         self.attempt(&TARO, "--client vpn --station 203.0.113.7", out)?;
         writeln!(out, "What happened, and why:")?;
-        writeln!(out, "  {}\n", self.command("why"))?;
+        writeln!(out, "  {}\n", self.command("why"))
+    }
+
+    fn others(&self, apps: &Apps, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+        let secret = self.secret.expose_str().unwrap_or_default();
+        // The next code: the first line above uses the one of now, and each works once.
+        let (listen, taro) = (self.listen, apps.taro.code_at(now.after(STEP)));
         writeln!(out, "With another RADIUS client:")?;
         let request = format!(
             "User-Name={},User-Password={}{taro},Message-Authenticator=0x00",
@@ -266,8 +297,7 @@ impl Shown<'_> {
         )?;
         let uri = apps.taro.uri("桜大学", TARO.user);
         writeln!(out, "山田 太郎's app, to add it to a real phone:")?;
-        writeln!(out, "  {}\n", uri.expose_str().unwrap_or_default())?;
-        out.flush()
+        writeln!(out, "  {}\n", uri.expose_str().unwrap_or_default())
     }
 
     fn attempt(&self, person: &Person, options: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -300,7 +330,8 @@ async fn narrate(
         let rang = phone::ring(spool, out)?;
         let now = clock.now();
         let codes = (apps.taro.code_at(now), apps.jiro.code_at(now));
-        if rang || shown.as_ref() != Some(&codes) {
+        // A log is not to grow for ever by codes that nobody reads.
+        if rang || shown.is_none() || (terminal && shown.as_ref() != Some(&codes)) {
             if terminal && !rang && shown.is_some() {
                 write!(out, "{LINE_ABOVE}")?;
             }

@@ -36,9 +36,12 @@ impl Words for En {
     }
 
     fn form(&self, kind: FactorKind, digits: u8) -> String {
+        let name = self.factor(kind);
         match kind {
-            FactorKind::Recovery => format!("{digits} left"),
-            FactorKind::Totp | FactorKind::Sms | FactorKind::Voice => format!("{digits} digits"),
+            FactorKind::Recovery => format!("{name}, {digits} left"),
+            FactorKind::Totp | FactorKind::Sms | FactorKind::Voice => {
+                format!("{name}, {digits} digits")
+            }
         }
     }
 

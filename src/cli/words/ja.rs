@@ -37,9 +37,10 @@ impl Words for Ja {
     }
 
     fn form(&self, kind: FactorKind, digits: u8) -> String {
+        let name = self.factor(kind);
         match kind {
-            FactorKind::Recovery => format!("残り{digits}個"),
-            FactorKind::Totp | FactorKind::Sms | FactorKind::Voice => format!("{digits}桁"),
+            FactorKind::Recovery => format!("{name}、残り{digits}個"),
+            FactorKind::Totp | FactorKind::Sms | FactorKind::Voice => format!("{name}、{digits}桁"),
         }
     }
 
@@ -340,11 +341,7 @@ impl Words for Ja {
     }
 
     fn rule(&self, rule: &str) -> String {
-        let rule = match rule {
-            "no rule matched: ask" => "該当する規則なし(コードを求める)",
-            "always-ask group" => "常にコードを求めるグループ",
-            rule => rule,
-        };
+        let rule = rule_in_japanese(rule).unwrap_or_else(|| rule.to_owned());
         format!("規則: {rule}。")
     }
 
@@ -376,5 +373,51 @@ impl Words for Ja {
             || "まだ誰もログインしていません。".to_owned(),
             |about| format!("{about} の記録はありません。ログインしたはずなら、機器と、機器が送った名前を確認してください。存在しない名前が大量に届いたときは、その一部だけが残ります。"),
         )
+    }
+}
+
+/// A rule as decisions name it: `rule 2 (everybody): ask before its date`.
+fn rule_in_japanese(rule: &str) -> Option<String> {
+    match rule {
+        "no rule matched: ask" => return Some("該当なし(コードを求める)".to_owned()),
+        "always-ask group" => return Some("常にコードを求めるグループ".to_owned()),
+        _ => {}
+    }
+    let (number, rest) = rule.strip_prefix("rule ")?.split_once(" (")?;
+    let (conditions, then) = rest.rsplit_once("): ")?;
+    let (then, date) = match then.strip_suffix(" before its date") {
+        Some(then) => (then, "、施行日前"),
+        None => (then, ""),
+    };
+    let then = match then {
+        "ask" => "コードを求める",
+        "password-only" => "パスワードのみ",
+        "deny" => "拒否",
+        _ => return None,
+    };
+    let conditions = match conditions {
+        "everybody" => "全員",
+        conditions => conditions,
+    };
+    Some(format!("{number}番({conditions}){then}{date}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_told_in_japanese() {
+        for (rule, told) in [
+            ("rule 2 (everybody): ask", "規則: 2番(全員)コードを求める。"),
+            (
+                "rule 1 (zone campus, client vpn): password-only before its date",
+                "規則: 1番(zone campus, client vpn)パスワードのみ、施行日前。",
+            ),
+            ("no rule matched: ask", "規則: 該当なし(コードを求める)。"),
+            ("something else", "規則: something else。"),
+        ] {
+            assert_eq!(Ja.rule(rule), told);
+        }
     }
 }

@@ -50,9 +50,9 @@ pub(super) trait Words {
     fn groups(&self, count: usize) -> String;
     /// Until when codes are locked.
     fn locked_until(&self, when: &str) -> String;
-    /// How long the codes of an app are, or how many recovery codes are left.
+    /// What a factor is called, with how long its codes are or how many of them are left.
     fn form(&self, kind: FactorKind, digits: u8) -> String;
-    /// No code has proven the factor.
+    /// No code has proven the factor: follows its form.
     fn unproven(&self) -> &'static str;
     /// When the factor was enrolled.
     fn enrolled(&self, when: &str) -> String;

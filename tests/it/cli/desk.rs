@@ -104,7 +104,8 @@ fn two_houses() -> (Slapd, Slapd, Daemon) {
             &guests,
             "realms = [\"guest.example\"]\ndomains = [\"GUEST\"]",
         );
-    let daemon = Daemon::start(&both, &client("vpn", "code = [\"appended\"]"));
+    let reply = "[[reply]]\nclass = [\"members\"]\nvlan = 110\n[[rule]]\nthen = \"ask\"\n";
+    let daemon = Daemon::start(&both, &(client("vpn", "code = [\"appended\"]") + reply));
     (campus, guests, daemon)
 }
 
@@ -243,6 +244,40 @@ fn the_desk_reads_japanese() {
     let said = failed(&["--socket", "/nonexistent/sock", "status"]);
     assert!(
         said.contains("/nonexistent/sock") && said.contains("ありません"),
+        "{said}"
+    );
+}
+
+#[test]
+fn explain_shows_what_an_accept_would_carry() {
+    let (_campus, _guests, daemon) = two_houses();
+    let asked = [
+        "explain",
+        "--user",
+        "taro",
+        "--client",
+        "vpn",
+        "--station",
+        "unknown",
+    ];
+    let said = daemon.cli_ok(&asked);
+    assert!(
+        said.contains("Class members") && said.contains("VLAN 110"),
+        "{said}"
+    );
+    assert!(!said.contains("reply-1"), "{said}");
+    let elsewhere = [
+        "explain",
+        "--user",
+        "OTHER\\taro",
+        "--client",
+        "vpn",
+        "--station",
+        "unknown",
+    ];
+    let said = String::from_utf8(daemon.cli(&elsewhere).stderr).unwrap();
+    assert!(
+        said.starts_with("No directory answers for") && said.contains("OTHER"),
         "{said}"
     );
 }

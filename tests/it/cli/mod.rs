@@ -2,6 +2,7 @@
 
 mod control;
 mod desk;
+mod start;
 mod usage;
 
 use std::ffi::OsString;

@@ -1,5 +1,6 @@
 //! The sample directory of the demo, seen by OpenLDAP's tools and by the library that the daemon uses.
 
+mod binary;
 mod run;
 
 use std::process::Output;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::acts::{Acts, Conversation, Refused};
-use super::protocol::{Answer, Lent};
-use super::record::{Act, Deed};
+use super::{Acts, Conversation, Refused};
 use crate::account::ClientName;
+use crate::control::protocol::{Answer, Lent};
+use crate::control::record::{Act, Deed};
 use crate::secret::{Secret, random_array};
 
 /// How long a lent client holds: one login with a challenge or two.

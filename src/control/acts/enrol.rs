@@ -1,10 +1,11 @@
 //! Enrolling a TOTP: begun, shown, proven, and only then kept.
 
-use super::acts::{Conversation, Person, Refused};
-use super::protocol::{Answer, Demanded, EnrolTotp};
-use super::record::{Act, Deed};
+use super::people::Person;
+use super::{Conversation, Refused};
 use crate::access::Label;
 use crate::account::Language;
+use crate::control::protocol::{Answer, Demanded, EnrolTotp};
+use crate::control::record::{Act, Deed};
 use crate::factor::{Algorithm, Totp, typed_code};
 use crate::secret::{Secret, random_array};
 use crate::store::Proof;
