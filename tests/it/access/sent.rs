@@ -132,3 +132,29 @@ async fn another_message_is_sent_when_it_is_asked_for_after_the_code_was_tried_t
     challenged(&house.answer(&asking(), "hanako", second, "sms").await);
     assert_eq!(house.messages("sms").len(), 2);
 }
+
+#[tokio::test]
+async fn a_number_gets_five_messages_within_an_hour_and_no_more() {
+    const LIFE_MILLIS: i64 = 301_000;
+    let house = House::start();
+    let mut reasons = Vec::new();
+    for _ in 0..11 {
+        let answer = house.try_in(&asking(), "hanako", "himitsu").await;
+        reasons.push(answer.decision.reason);
+        // So that the code is no longer open, and another would be sent.
+        house.clock.shift_by(LIFE_MILLIS);
+    }
+    let (sent, stopped) = reasons.split_at(5);
+    assert!(
+        sent.iter().all(|why| *why == Reason::CodeSent),
+        "{reasons:?}"
+    );
+    let limited = |why: &Reason| *why == Reason::MessageLimit;
+    assert!(stopped.iter().all(limited), "{reasons:?}");
+    assert_eq!(house.messages("sms").len(), 5);
+    assert_eq!(house.messages("voice").len(), 0, "no way around it");
+    house.clock.shift_by(3_600_000 - 11 * LIFE_MILLIS);
+    let answer = house.try_in(&asking(), "hanako", "himitsu").await;
+    assert_eq!(answer.decision.reason, Reason::CodeSent);
+    assert_eq!(house.messages("sms").len(), 6);
+}

@@ -2,54 +2,108 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use super::{PEOPLE, SEED, VPN, directory, house};
-use crate::support::daemon::{Daemon, client, code};
-use crate::support::slapd::Slapd;
+use tokio::time::Instant;
+
+use super::{PEOPLE, SEED, VPN, directory};
+use crate::support::daemon::{Daemon, client, code, signal, wait};
+use crate::support::slapd::{Slapd, person};
+
+/// Enrolments that must have succeeded before the power fails.
+const ENROLLED: usize = 6;
+/// The load ends by itself if the test has failed meanwhile.
+const LONGEST_LOAD: Duration = Duration::from_secs(120);
 
 #[test]
-fn used_codes_stay_used_after_a_kill_under_load() {
-    let (_slapd, mut daemon) = house();
-    let typed: Vec<String> = (-1..=1)
-        .map(|step| format!("taro-password{}", code(SEED, step)))
+fn a_kill_in_the_middle_of_load_loses_no_used_code_and_no_enrolment() {
+    let newcomers: Vec<String> = (0..500).map(|number| format!("new{number}")).collect();
+    let people: String = newcomers
+        .iter()
+        .map(|name| person(name, "himitsu"))
         .collect();
-    let accepted: Vec<String> = thread::scope(|scope| {
-        let load = (0..4)
-            .map(|number| {
-                let nas = daemon.nas().from_station(&format!("198.51.100.{number}"));
-                scope.spawn(move || {
-                    for _ in 0..3 {
-                        let _answer = nas.login("jiro", "jiro-password");
-                    }
-                })
-            })
-            .collect::<Vec<_>>();
-        let nas = daemon.nas();
-        let accepted = typed
-            .iter()
-            .filter(|typed| nas.login("taro", typed).accepted())
-            .cloned()
-            .collect();
-        drop(load);
-        accepted
-    });
-    assert!(!accepted.is_empty());
+    let slapd = Slapd::start(&format!("{PEOPLE}\n{people}"));
+    let mut daemon = Daemon::start(&directory(&[&slapd.url()]), &client("vpn", VPN));
+    daemon.enrol("taro", SEED);
+    let (used, enrolled) = killed_under_load(&daemon, &newcomers);
     daemon.kill();
+    assert!(!used.is_empty());
+    assert!((ENROLLED..newcomers.len()).contains(&enrolled));
     daemon.run();
-    for typed in accepted {
+    for typed in used {
         assert!(
             daemon.nas().login("taro", &typed).kept_out(),
             "a used code works again"
         );
     }
-    assert!(
-        daemon
-            .cli_ok(&["user", "show", "taro", "--json"])
-            .contains("\"totp\""),
-        "the enrolment is there"
-    );
+    let enrolled = newcomers.iter().take(enrolled).map(String::as_str);
+    for name in enrolled.chain(["taro"]) {
+        let shown = daemon.cli_ok(&["user", "show", name, "--json"]);
+        assert!(shown.contains("\"totp\""), "of {name}: {shown}");
+    }
+}
+
+/// Kills the daemon while others log in and newcomers are enrolled one after the other: the codes that were accepted, and
+/// how many enrolments were said to be done.
+fn killed_under_load(daemon: &Daemon, newcomers: &[String]) -> (Vec<String>, usize) {
+    let typed = [-1, 0, 1].map(|step| format!("taro-password{}", code(SEED, step)));
+    let (over, enrolled) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let begun = Instant::now();
+    let used = thread::scope(|scope| {
+        let (over, enrolled) = (&over, &enrolled);
+        for number in 0..4 {
+            let nas = daemon.nas().from_station(&format!("198.51.100.{number}"));
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) && begun.elapsed() < LONGEST_LOAD {
+                    nas.send(nas.sign(nas.query(b"jiro", b"jiro-password")).octets());
+                    let _answer = nas.receive(Duration::from_millis(20));
+                }
+            });
+        }
+        scope.spawn(move || {
+            for name in newcomers {
+                let is_over = over.load(Ordering::Relaxed) || begun.elapsed() > LONGEST_LOAD;
+                if is_over || !enrols(daemon, name) {
+                    return;
+                }
+                enrolled.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let nas = daemon.nas();
+        let used = typed.into_iter();
+        let used = used.filter(|typed| nas.login("taro", typed).accepted());
+        let used = used.collect();
+        let done = || enrolled.load(Ordering::Relaxed);
+        wait(|| done() >= ENROLLED, || daemon.log());
+        // Load and enrolments go on: nobody is told before it is over.
+        signal(daemon.pid(), "KILL");
+        over.store(true, Ordering::Relaxed);
+        used
+    });
+    (used, enrolled.into_inner())
+}
+
+/// Whether the daemon says that it enrolled somebody; it may be gone.
+fn enrols(daemon: &Daemon, name: &str) -> bool {
+    let file = daemon.path("seed-of-newcomers");
+    if !file.exists() {
+        fs::write(&file, SEED).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let file = file.display().to_string();
+    let words = [
+        "user",
+        "enrol-totp",
+        name,
+        "--secret-file",
+        &file,
+        "--unproven",
+    ];
+    daemon.cli(&words).status.success()
 }
 
 #[test]
@@ -80,11 +134,12 @@ fn the_disk_is_written_between_a_request_and_its_accept() {
             .login("taro", &format!("taro-password{}", code(SEED, 0)))
             .accepted()
     );
-    crate::support::daemon::wait(
+    wait(
         || {
             let text = fs::read_to_string(&file).unwrap();
             let lines: Vec<&str> = text.lines().skip(marked).collect();
-            let udp = |line: &&str| line.contains("UDP") || line.contains("127.0.0.1:");
+            // LDAP goes over TCP, and is no answer.
+            let udp = |line: &&str| line.contains("<UDP");
             let received = lines
                 .iter()
                 .position(|line| line.contains("recv") && udp(line));

@@ -1,7 +1,10 @@
 //! Every way of one login, from a request to its answer.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::{SEED, SPOOL, VPN, digits, house, house_with, spooled};
 use crate::support::daemon::{client, code};
+use crate::support::slapd::person_with;
 
 #[test]
 fn appended_code_is_accepted_and_wrong_ones_are_not() {
@@ -127,6 +130,90 @@ fn voice_reads_the_digits_twice() {
     let spoken: String = text.chars().filter(char::is_ascii_digit).collect();
     assert!(spoken.len() >= 12 && spoken[..6] == spoken[6..12], "{text}");
     assert!(nas.respond("hanako", &challenge, &spoken[..6]).accepted());
+}
+
+#[test]
+fn voice_speaks_the_language_of_her_entry() {
+    let (slapd, daemon) = house_with(&format!(
+        "{}\n[voice]\nspool = \"{{folder}}/voice\"\n[limits]\nnumber-age = \"0s\"\n",
+        client("vpn", VPN)
+    ));
+    let lines = |language: &'static str| ["mobile: 090-8765-4321", language];
+    for (name, language, begin, end) in [
+        (
+            "emma",
+            "preferredLanguage: en",
+            "This is Sekisho.",
+            "Goodbye.",
+        ),
+        ("yuki", "preferredLanguage: ja", "関所です。", "以上です。"),
+    ] {
+        slapd.add(&person_with(name, "himitsu", &lines(language)));
+        let before = spooled(&daemon, "voice").len();
+        let challenge = daemon.nas().login(name, "himitsu");
+        assert!(challenge.challenged(), "{}", daemon.log());
+        let (_, text) = spooled(&daemon, "voice").remove(before);
+        assert!(
+            text.starts_with(begin) && text.trim_end().ends_with(end),
+            "{text}"
+        );
+        let spoken: String = text.chars().filter(char::is_ascii_digit).collect();
+        assert!(spoken.len() == 12 && spoken[..6] == spoken[6..], "{text}");
+        let answer = daemon.nas().respond(name, &challenge, &spoken[..6]);
+        assert!(answer.accepted(), "{}", daemon.log());
+    }
+}
+
+#[test]
+fn tokens_of_every_hash_and_length_log_in() {
+    let (_slapd, daemon) = house_with(&client("vpn", VPN));
+    let file = daemon.path("token");
+    std::fs::write(&file, SEED).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let file = file.display().to_string();
+    for (hash, digits) in [
+        ("sha1", "8"),
+        ("sha256", "6"),
+        ("sha256", "7"),
+        ("sha512", "8"),
+    ] {
+        daemon.cli_ok(&["user", "reset", "taro"]);
+        daemon.cli_ok(&[
+            "user",
+            "enrol-totp",
+            "taro",
+            "--secret-file",
+            &file,
+            "--unproven",
+            "--algorithm",
+            hash,
+            "--digits",
+            digits,
+        ]);
+        let output = std::process::Command::new("oathtool")
+            .args([
+                &format!("--totp={hash}"),
+                "--digits",
+                digits,
+                "--base32",
+                SEED,
+            ])
+            .output()
+            .unwrap();
+        let right = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        assert_eq!(right.len().to_string(), digits);
+        let of_sha1 = &code(SEED, 0);
+        let wrong = daemon
+            .nas()
+            .login("taro", &format!("taro-password{of_sha1:0>7}"));
+        assert!(wrong.kept_out(), "{hash} {digits}");
+        let typed = format!("taro-password{right}");
+        assert!(
+            daemon.nas().login("taro", &typed).accepted(),
+            "{hash} {digits}\n{}",
+            daemon.log()
+        );
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What attackers type.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{SEED, house};
 use crate::support::daemon::{code, wait};

@@ -9,6 +9,7 @@ mod limits;
 mod once;
 mod outage;
 mod probe;
+mod radclient;
 mod rules;
 mod samba;
 mod stop;

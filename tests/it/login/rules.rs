@@ -1,7 +1,7 @@
 //! When a code is asked for, and what an Accept carries.
 
 use super::{SEED, house_with};
-use crate::support::daemon::{client, code};
+use crate::support::daemon::{Daemon, client, code};
 
 const RULES: &str = "
 [login]
@@ -121,21 +121,61 @@ fn reply_attributes_follow_the_group_whichever_factor_was_used() {
 #[test]
 fn explain_says_what_would_happen() {
     let (_slapd, daemon) = house_with(&rules());
-    let explain = |user: &str, station: &str| {
-        daemon.cli_ok(&[
-            "explain",
-            "--user",
-            user,
-            "--client",
-            "vpn",
-            "--station",
-            station,
-            "--json",
-        ])
-    };
-    assert!(explain("taro", "203.0.113.5").contains("password"));
-    assert!(explain("taro", "198.51.100.1").contains("ask"));
-    assert!(explain("bob", "203.0.113.5").contains("always"));
+    let explain = |user: &str, station: &str| explain(&daemon, user, station, None);
+    let campus = explain("taro", "203.0.113.5");
+    assert_eq!(campus["asked"], "the password alone");
+    assert_eq!(campus["rule"], "rule 1 (zone campus): password-only");
+    assert_eq!(campus["zone"], "campus");
+    let outside = explain("taro", "198.51.100.1");
+    assert_eq!(outside["asked"], "password and a totp code");
+    assert_eq!(outside["rule"], "rule 2 (everybody): ask");
+    assert!(outside["zone"].is_null());
+    let always = explain("bob", "203.0.113.5");
+    assert_eq!(always["asked"], "password and a totp code");
+    assert_eq!(always["rule"], "always-ask group");
+}
+
+/// What `explain` says.
+fn explain(daemon: &Daemon, user: &str, station: &str, at: Option<&str>) -> serde_json::Value {
+    let mut words = vec!["explain", "--user", user, "--client", "vpn"];
+    words.extend(["--station", station, "--json"]);
+    words.extend(at.iter().flat_map(|at| ["--at", at]));
+    serde_json::from_str(&daemon.cli_ok(&words)).unwrap()
+}
+
+/// A rule that asks from a date on, and not before.
+fn asks_from(date: &str) -> String {
+    format!(
+        "{}\n[[rule]]\nthen = \"ask\"\nfrom = {date}\nbefore = \"password-only\"\n",
+        client("vpn", super::VPN)
+    )
+}
+
+#[test]
+fn a_rule_with_a_date_holds_from_it_on() {
+    let (slapd, daemon) = house_with(&asks_from("2099-02-03T00:00:00+09:00"));
+    let login = || daemon.nas().login("taro", "taro-password");
+    assert!(login().accepted(), "{}", daemon.log());
+    let asked = |at| explain(&daemon, "taro", "198.51.100.1", at)["asked"].clone();
+    assert_eq!(asked(None), "the password alone");
+    assert_eq!(
+        asked(Some("2099-02-02T23:59:59+09:00")),
+        "the password alone"
+    );
+    assert_eq!(
+        asked(Some("2099-02-03T00:00:00+09:00")),
+        "password and a totp code"
+    );
+    let directory = super::directory(&[&slapd.url()]);
+    daemon.configure(&directory, &asks_from("2020-02-03T00:00:00+09:00"));
+    daemon.hang_up();
+    daemon.wait_log("configuration reloaded");
+    assert!(login().challenged(), "{}", daemon.log());
+    assert_eq!(asked(None), "password and a totp code");
+    assert_eq!(
+        asked(Some("2020-02-02T23:59:59+09:00")),
+        "the password alone"
+    );
 }
 
 #[test]
@@ -158,8 +198,9 @@ fn reload_takes_new_rules_and_keeps_the_old_on_any_fault() {
         daemon.log()
     );
     assert!(login().accepted(), "the old configuration holds");
+    assert!(!daemon.log().contains("configuration reloaded"));
     daemon.configure(&directory, &client("vpn", super::VPN));
     daemon.hang_up();
-    daemon.wait_log("reloaded");
-    crate::support::daemon::wait(|| login().challenged(), || daemon.log());
+    daemon.wait_log("configuration reloaded");
+    assert!(login().challenged(), "{}", daemon.log());
 }

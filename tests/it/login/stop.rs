@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{PEOPLE, SEED, SPOOL, VPN, directory, house};
-use crate::support::daemon::{Daemon, SECRET, client, code, signal, wait};
+use crate::support::daemon::{Daemon, SECRET, code, signal, wait};
 use crate::support::slapd::Slapd;
 
 const PATIENCE: Duration = Duration::from_secs(20);
