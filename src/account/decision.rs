@@ -24,6 +24,8 @@ impl AttemptId {
     const DIGITS: &'static [u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     /// Bits of the serial: attempts within a millisecond.
     const SERIAL: u32 = 10;
+    /// Milliseconds after which its moments begin anew.
+    const CYCLE: i64 = 1 << 40;
 
     /// The number of an attempt that begins now. No other of this process has it, whatever the clock
     /// does.
@@ -41,6 +43,18 @@ impl AttemptId {
             Self::DIGITS.get(digit).copied().map(char::from)
         });
         Self(digits.collect::<String>().into())
+    }
+
+    /// When its attempt began, if that was not after `latest`.
+    #[must_use]
+    pub fn began(&self, latest: Timestamp) -> Timestamp {
+        let digit = |sign: u8| Self::DIGITS.iter().position(|digit| *digit == sign);
+        let number = self.0.bytes().fold(0_i64, |number, sign| {
+            let digit = digit(sign).and_then(|digit| i64::try_from(digit).ok());
+            number << 5 | digit.unwrap_or_default()
+        });
+        let age = (latest.millis() - (number >> Self::SERIAL)).rem_euclid(Self::CYCLE);
+        Timestamp::from_millis(latest.millis() - age)
     }
 
     /// Reads one as people type it: any case, and the letters that are taken for digits. `None` if it has
@@ -266,6 +280,24 @@ mod tests {
     }
 
     /// One test, for the serial is one for the whole process: moments far from those of others.
+    #[test]
+    fn a_number_tells_when_its_attempt_began() {
+        let written = |number: i64| {
+            let digit =
+                |place| AttemptId::DIGITS[usize::try_from(number >> (5 * place) & 31).unwrap()];
+            let digits = (0..AttemptId::CHARACTERS).rev().map(digit).map(char::from);
+            AttemptId::read(&digits.collect::<String>()).unwrap()
+        };
+        for now in [1_795_577_291_123, (2 << 40) - 5, (2 << 40) + 5] {
+            for ago in [0, 1, 3_600_000, 90 * 24 * 3_600_000] {
+                let begun: i64 = now - ago;
+                let number = begun.rem_euclid(AttemptId::CYCLE) << AttemptId::SERIAL;
+                let began = written(number).began(Timestamp::from_millis(now));
+                assert_eq!(began.millis(), begun, "{ago} ms ago");
+            }
+        }
+    }
+
     #[test]
     fn attempts_are_numbered_in_the_order_of_their_beginning() {
         let future = 1_900_000_000_000;

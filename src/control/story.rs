@@ -13,16 +13,9 @@ use crate::store::{Told, Wanted};
 const DECIDED_WITHIN: Duration = Duration::from_secs(30);
 /// Clocks may be set back by this much between a number and its reading.
 const CLOCK_SLACK: i64 = 60_000;
-/// How far back a number is believed to be one, in milliseconds: what is older is no longer kept, and many a name of ten letters
+/// How far back a number is believed to be one: what is older is no longer kept, and many a name of ten letters
 /// would be a number of long ago.
-const BELIEVED: i64 = 366 * 24 * 3_600_000;
-/// The digits of an attempt's number, five bits each: see [`AttemptId`].
-const DIGITS: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/// Bits of its serial.
-const SERIAL: u32 = 10;
-/// Milliseconds after which its moments begin anew.
-const CYCLE: i64 = 1 << 40;
-
+const BELIEVED: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Tells about an attempt, a user or everybody; oldest first, the newest rows if there are too many.
 pub(super) async fn tell(
     acts: &Acts,
@@ -73,13 +66,9 @@ async fn of_attempt(
 
 /// The moment in an attempt's number; `None` if nobody can be asking about an attempt of then.
 fn began(attempt: &AttemptId, now: Timestamp) -> Option<Timestamp> {
-    let mut number: i64 = 0;
-    for digit in attempt.as_str().chars() {
-        number = number << 5 | i64::try_from(DIGITS.find(digit)?).ok()?;
-    }
-    let latest = now.millis() + CLOCK_SLACK;
-    let age = (latest - (number >> SERIAL)).rem_euclid(CYCLE);
-    (age <= BELIEVED).then(|| Timestamp::from_millis(latest - age))
+    let latest = Timestamp::from_millis(now.millis() + CLOCK_SLACK);
+    let began = attempt.began(latest);
+    (latest.since(began) <= BELIEVED).then_some(began)
 }
 
 /// An act that failed is told once, as that.
@@ -148,25 +137,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_tells_when_its_attempt_began() {
-        for now in [1_795_577_291_123, (2 << 40) - 5, (2 << 40) + 5] {
-            let now = Timestamp::from_millis(now);
-            for ago in [0, 1, 3600, 90 * 24 * 3600] {
-                let begun = now.before(Duration::from_secs(ago));
-                // The serial is the process's, and moments of other tests may have moved it.
-                let number = begun.millis().rem_euclid(CYCLE) << SERIAL;
-                assert_eq!(began(&written(number), now), Some(begun), "{ago} s ago");
-            }
-            let old = (now.millis() - BELIEVED - CLOCK_SLACK).rem_euclid(CYCLE) << SERIAL;
-            assert_eq!(began(&written(old), now), None);
-        }
-        let now = Timestamp::from_millis(2_100_000_000_000);
-        assert_eq!(began(&AttemptId::new(now), now), Some(now));
-    }
-
-    fn written(number: i64) -> AttemptId {
-        let digit = |place| DIGITS.as_bytes()[usize::try_from(number >> (5 * place) & 31).unwrap()];
-        let digits = (0..AttemptId::CHARACTERS).rev().map(digit).map(char::from);
-        AttemptId::read(&digits.collect::<String>()).unwrap()
+    fn numbers_of_long_ago_are_names() {
+        let attempt = AttemptId::read("0000000000").unwrap();
+        // The moments began anew at these.
+        let anew = Timestamp::from_millis(2 << 40);
+        assert_eq!(began(&attempt, anew), Some(anew));
+        assert_eq!(began(&attempt, anew.after(BELIEVED / 2)), Some(anew));
+        assert_eq!(began(&attempt, anew.after(BELIEVED)), None);
     }
 }

@@ -46,7 +46,10 @@ impl Acts {
         .map_err(|bad| match bad {
             BadName::UnknownRealm => Refused::by(
                 Cause::UnknownRealm,
-                format!("No directory answers for the realm or domain of {user:?}: type the name alone, or add the realm or domain to a directory in the configuration."),
+                format!(
+                    "{user:?} cannot be looked up: {}. Type the name alone, or add the domain to `domains` of a directory.",
+                    bad.said_of(user.as_bytes())
+                ),
             ),
             bad => Refused::by(Cause::BadName, format!("Nobody can have this name: {bad}.")),
         })
