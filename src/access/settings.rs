@@ -104,8 +104,8 @@ pub struct PasswordLimits {
 impl Default for PasswordLimits {
     fn default() -> Self {
         Self {
-            strangers: 2,
-            own_stations: 2,
+            strangers: 4,
+            own_stations: 5,
             first_delay: Duration::from_secs(2),
             longest_delay: Duration::from_secs(300),
         }

@@ -43,8 +43,9 @@ const NUMBER_AGE: Bounds<Duration> = seconds(0, 30 * DAY, 72 * HOUR);
 /// As long as directories usually count wrong passwords themselves.
 const PASSWORD_WINDOW: Bounds<Duration> = seconds(MINUTE, DAY, 30 * MINUTE);
 const STATION_KNOWN: Bounds<Duration> = seconds(DAY, 365 * DAY, 90 * DAY);
-/// Directories commonly lock at five: strangers and the own stations together are below that.
-const WRONG_PASSWORDS: Bounds<u32> = Bounds::new(1, 1000, 2);
+/// Together below ten, at which directories are commonly told to lock.
+const STRANGERS_WRONG: Bounds<u32> = Bounds::new(1, 1000, 4);
+const OWN_WRONG: Bounds<u32> = Bounds::new(1, 1000, 5);
 const PASSWORD_DELAY: Bounds<Duration> = seconds(0, MINUTE, 2);
 const LONGEST_PASSWORD_DELAY: Bounds<Duration> = seconds(0, HOUR, 5 * MINUTE);
 
@@ -121,8 +122,8 @@ pub(super) fn limits(root: &Table<'_>) -> (Limits, PasswordLimits) {
         station_known: table.duration("station-known", STATION_KNOWN),
     };
     let passwords = PasswordLimits {
-        strangers: table.number("wrong-passwords-strangers", WRONG_PASSWORDS),
-        own_stations: table.number("wrong-passwords-own-station", WRONG_PASSWORDS),
+        strangers: table.number("wrong-passwords-strangers", STRANGERS_WRONG),
+        own_stations: table.number("wrong-passwords-own-station", OWN_WRONG),
         first_delay: table.duration("password-delay", PASSWORD_DELAY),
         longest_delay: table.duration("longest-password-delay", LONGEST_PASSWORD_DELAY),
     };

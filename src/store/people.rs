@@ -207,13 +207,14 @@ impl Writing {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)?)
     }
 
-    /// What an Accept leaves behind: the station is the account's own, its wrong passwords are forgiven, the name is
-    /// the one used last. The row is saved by the caller.
+    /// What an Accept leaves behind: the station is the account's own, wrong passwords from own stations are forgiven (as the
+    /// directory forgives them now), the name is the one used last. The row is saved by the caller.
     pub(super) fn welcome(&self, row: &mut AccountRow, decision: &Decision) -> Result<(), Error> {
         self.name_account(row, &decision.name)?;
         if row.wrong_password.is_some() {
             let here = decision.station.to_string();
-            self.execute(CLEAR_WRONG_PASSWORDS, params![row.id, here])?;
+            let own = row.stations()?;
+            self.execute(CLEAR_WRONG_PASSWORDS, params![row.id, here, own])?;
         }
         if decision.station != Station::Unknown {
             let now = self.clock.now();

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 /// Records that wait to be written: half a second of 8,000 logins a second, some 4 MiB with what they hold.
 const QUEUE: usize = 4096;
 /// How long the thread gathers before it writes on: one waking for many records, and nobody waits for them.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(20);
 /// How long a flush may take.
 const FLUSH: Duration = Duration::from_secs(1);
 /// The target of our own records begins so; of libraries only warnings are kept.

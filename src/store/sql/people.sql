@@ -43,7 +43,8 @@ DELETE FROM wrong_password WHERE id IN (
     ORDER BY id DESC LIMIT -1 OFFSET ?2)
 
 -- :clear-wrong-passwords
-DELETE FROM wrong_password WHERE account = ?1 AND station = ?2
+DELETE FROM wrong_password WHERE account = ?1
+    AND (station = ?2 OR station IN (SELECT value ->> 0 FROM json_each(?3)))
 
 -- :add-factor
 INSERT INTO factor (account, kind, label, digits, algorithm, seed, proven, enrolled)

@@ -53,7 +53,10 @@ fn wrong_codes_from_many_sockets_at_once_do_not_pass_the_limit() {
 
 #[test]
 fn wrong_passwords_from_elsewhere_do_not_lock_her_out() {
-    let (slapd, daemon) = house();
+    let (slapd, daemon) = house_with(&format!(
+        "{}\n{SPOOL}wrong-passwords-strangers = 2\nwrong-passwords-own-station = 2\n",
+        client("vpn", VPN)
+    ));
     slapd.set_policy(&[
         "pwdLockout: TRUE",
         "pwdMaxFailure: 5",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sekisho::account::{Outcome, Reason, Station};
+use sekisho::account::{Decision, Outcome, Reason, Station};
 use sekisho::factor::Totp;
 use sekisho::store::{Error, PasswordStanding, Proof};
 
@@ -42,8 +42,13 @@ async fn wrong_passwords_of_strangers_do_not_touch_the_own_station() {
     assert_eq!((stranger.wrong_here, stranger.wrong_strangers), (1, 4));
     assert!(stranger.last_wrong.is_some() && stranger.last_wrong <= own.last_wrong);
 
-    shop.store.record(Arc::new(accept(&hanako))).await.unwrap();
+    let office = Decision {
+        station: Station::read("203.0.113.8"),
+        ..accept(&hanako)
+    };
+    shop.store.record(Arc::new(office)).await.unwrap();
     assert_eq!(passwords(&shop, "203.0.113.7").wrong_here, 0);
+    assert_eq!(passwords(&shop, "203.0.113.7").wrong_own, 0);
     assert_eq!(passwords(&shop, "203.0.113.7").wrong_strangers, 4);
     let shop = shop.reopen();
     assert_eq!(passwords(&shop, "unknown").wrong_strangers, 4);
