@@ -228,10 +228,11 @@ mod tests {
     }
 
     #[test]
-    fn by_default_both_pools_together_stay_below_a_lock_at_five() {
+    fn by_default_both_pools_together_stay_below_a_lock_at_ten() {
         let limits = PasswordLimits::default();
-        assert!(limits.strangers + limits.own_stations < 5);
-        assert!(limits.strangers >= 2 && limits.own_stations >= 2);
+        assert!(limits.strangers + limits.own_stations < 10);
+        // Room for typing errors, and strangers alone below a lock at five.
+        assert!(limits.strangers < 5 && limits.own_stations > 3);
     }
 
     fn strangers(wrong: u32, last_secs: i64) -> PasswordStanding {
