@@ -80,6 +80,10 @@ async fn full_disk_accepts_nothing_and_recovers_when_there_is_room() {
     let health = store.health();
     assert!(!health.writable);
     assert!(health.last_error.unwrap().contains("cannot be written"));
+    // Neither of these writes anything, so that neither shows that something could be written.
+    store.flush().await.unwrap();
+    store.sweep().await.unwrap();
+    assert!(!store.health().writable);
     let code = totp.code_at(clock.now());
     for _ in 0..10 {
         let refused = store.use_code(&hanako, &code, ALL, accept(&hanako)).await;
