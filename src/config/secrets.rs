@@ -194,10 +194,15 @@ fn from_file(table: &Table<'_>, place: Place, path: &Path) -> Option<Secret> {
     let (mut octets, readers) = match read_file(path, SECRET_OCTETS) {
         Ok(read) => read,
         Err(why) => {
+            let mend = if path.exists() {
+                "Let the daemon's user read it: an ordinary file, owned by root:sekisho with mode 0640."
+            } else {
+                "Make the file, owned by root:sekisho with mode 0640."
+            };
             table.report.fault(
                 Some(place),
                 format!("{} cannot be read: {why}.", path.display()),
-                "Make the file, owned by root:sekisho with mode 0640.",
+                mend,
             );
             return None;
         }
