@@ -182,7 +182,8 @@ impl<'a> Exchange<'a> {
 }
 
 /// What a refused bind, or a barred entry, is called.
-pub(super) const fn reason_of(refusal: Refusal) -> Reason {
+#[must_use]
+pub const fn reason_of(refusal: Refusal) -> Reason {
     match refusal {
         Refusal::WrongPassword => Reason::WrongPassword,
         Refusal::Locked => Reason::Locked,

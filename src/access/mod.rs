@@ -33,6 +33,7 @@ use retries::Retries;
 use sending::SentLately;
 use throttle::Throttle;
 
+pub use exchange::reason_of;
 pub use settings::{
     ClientPolicy, CodeEntry, Label, PasswordLimits, ReplyRule, Rule, Settings, Texts, Then, Zone,
 };

@@ -7,9 +7,10 @@ use tokio::time::Instant;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{Acts, Refused};
-use crate::account::{AccountId, BadName, Realms, Reason, TypedName, Who};
+use crate::access::reason_of;
+use crate::account::{AccountId, BadName, Realms, TypedName, Who};
 use crate::control::protocol::{AccountShown, Answer, Cause, LIST_ROWS};
-use crate::directory::{Entry, Found, Refusal, State};
+use crate::directory::{Entry, Found, State};
 
 /// How long the directory may take for an operator's question.
 const FIND_TIME: Duration = Duration::from_secs(10);
@@ -118,7 +119,7 @@ impl Acts {
             dn: entry.dn.to_string(),
             barred: match entry.state {
                 State::Usable => None,
-                State::Barred(refusal) => Some(barred(refusal)),
+                State::Barred(refusal) => Some(reason_of(refusal)),
             },
             phones: entry.phones.iter().map(phone).collect(),
             groups: entry.groups.iter().map(ToString::to_string).collect(),
@@ -135,19 +136,6 @@ impl Acts {
         });
         let accounts = self.rooms.store.accounts(after, LIST_ROWS).await?;
         Ok(Answer::Accounts { accounts })
-    }
-}
-
-/// The reason that a login would be refused for.
-const fn barred(refusal: Refusal) -> Reason {
-    match refusal {
-        Refusal::WrongPassword => Reason::WrongPassword,
-        Refusal::Locked => Reason::Locked,
-        Refusal::Disabled => Reason::Disabled,
-        Refusal::AccountExpired => Reason::AccountExpired,
-        Refusal::PasswordExpired => Reason::PasswordExpired,
-        Refusal::MustChange => Reason::MustChange,
-        Refusal::NotNow => Reason::NotNow,
     }
 }
 
