@@ -24,7 +24,8 @@ const TIMEOUT: Bounds<Duration> = Bounds::new(
     Duration::from_secs(30),
     Duration::from_secs(3),
 );
-const BIND_CONNECTIONS: Bounds<usize> = Bounds::new(1, 256, 8);
+/// Opened as they are needed; fewer make logins wait for each other when a lecture ends.
+const BIND_CONNECTIONS: Bounds<usize> = Bounds::new(1, 256, 64);
 const SEARCH_CONNECTIONS: Bounds<usize> = Bounds::new(1, 64, 4);
 /// An entry is remembered for a minute at most, so that a change in the directory holds soon.
 const REMEMBER: Bounds<Duration> = Bounds::new(
