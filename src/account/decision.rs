@@ -279,7 +279,6 @@ mod tests {
         AttemptId::new(Timestamp::from_millis(millis))
     }
 
-    /// One test, for the serial is one for the whole process: moments far from those of others.
     #[test]
     fn a_number_tells_when_its_attempt_began() {
         let written = |number: i64| {
@@ -298,6 +297,7 @@ mod tests {
         }
     }
 
+    /// One test, for the serial is one for the whole process: moments far from those of others.
     #[test]
     fn attempts_are_numbered_in_the_order_of_their_beginning() {
         let future = 1_900_000_000_000;

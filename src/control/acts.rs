@@ -179,14 +179,10 @@ impl Acts {
         Answer::Clients { clients }
     }
 
-    /// How the daemon is. When the last write failed, only another can tell whether the next would.
-    async fn status(&self, uid: u32) -> Answer {
-        let store = &self.rooms.store;
-        if !store.writable() && store.running() {
-            let found = Act::new(Deed::Write, []).begun();
-            if let Err(error) = store.record_operator(uid, None, &found).await {
-                log::debug!("the store still cannot be written: {error}");
-            }
+    /// How the daemon is.
+    async fn status(&self) -> Answer {
+        if let Err(error) = self.rooms.store.prove_writable().await {
+            log::debug!("the store still cannot be written: {error}");
         }
         let directories = (self.doors.directories)()
             .iter()
@@ -262,7 +258,7 @@ impl Conversation {
                 at,
             } => self.acts.explain(&user, &client, &station, at).await,
             Ask::Clients => Ok(self.acts.clients()),
-            Ask::Status => Ok(self.acts.status(self.uid).await),
+            Ask::Status => Ok(self.acts.status().await),
             Ask::Lend { client } => self.lend(client).await,
             Ask::Reload => self.reload().await,
             Ask::Backup { to } => self.backup(&to).await,

@@ -33,12 +33,10 @@ pub enum Deed {
     RotateKey,
     /// Was not let in at the socket.
     Knock,
-    /// Asked how the daemon is after a write had failed, and found that one no longer does.
-    Write,
 }
 
 impl Deed {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 11] = [
         Self::EnrolProven,
         Self::EnrolUnproven,
         Self::RecoveryCodes,
@@ -50,7 +48,6 @@ impl Deed {
         Self::Backup,
         Self::RotateKey,
         Self::Knock,
-        Self::Write,
     ];
 
     /// The verb as of somebody who does it, the verb as of somebody who tries to, and the rest.
@@ -67,7 +64,6 @@ impl Deed {
             Self::Backup => ("copies", "copy", "the store to {}"),
             Self::RotateKey => ("rotates", "rotate", "the master key"),
             Self::Knock => ("was refused", "be let in", "at the control socket"),
-            Self::Write => ("finds", "find", "that the store can be written again"),
         }
     }
 }

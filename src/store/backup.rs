@@ -63,8 +63,12 @@ fn settle(copy: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// See [`super::restore`].
-pub(super) fn restore(settings: &Settings, master: &Key, from: &Path) -> Result<(), Error> {
+/// Puts a backup in the place of the database of a store that is not running. Blocking.
+///
+/// # Errors
+///
+/// When the backup is no store, is newer, or does not open under the key; then nothing was changed.
+pub fn restore(settings: &Settings, master: &Key, from: &Path) -> Result<(), Error> {
     let _alone = database::hold(settings)?;
     let database = database::path(settings);
     let incoming = beside(&database, INCOMING);

@@ -94,7 +94,7 @@ pub(super) fn seed_place(factor: i64) -> Vec<u8> {
 }
 
 /// Makes a new master key and seals everything under it. The order makes a crash harmless: the new
-/// key is on the disk before the database needs it, and takes the old one's place after; [`find`] tries both.
+/// key is on the disk before the database needs it, and takes the old one's place after; [`master_key`] tries both.
 pub(super) fn rotate(writing: &mut Writing, key_file: &Path) -> Result<(), Error> {
     let master = Key::random();
     let new = Keys {
@@ -143,8 +143,12 @@ fn reseal(writing: &mut Writing, new: &Keys, master: &Key) -> Result<(), Error> 
     Ok(())
 }
 
-/// See [`super::master_key`].
-pub(super) fn find(settings: &Settings) -> Result<(Key, bool), Error> {
+/// Reads the master key, or makes it if there is neither file nor database. Says whether it was made. Blocking.
+///
+/// # Errors
+///
+/// When the file cannot be read, is no key, can be read by others, or is missing though a database exists.
+pub fn master_key(settings: &Settings) -> Result<(Key, bool), Error> {
     let (file, database) = (&settings.key_file, database::path(settings));
     let waiting = waiting(file);
     if !exists(file)? {

@@ -33,6 +33,8 @@ use database::{Readers, blocking};
 use keys::Keys;
 use writer::{Writer, Writing};
 
+pub use backup::restore;
+pub use keys::master_key;
 pub use settings::{Error, Limits, Settings};
 pub use words::{
     AccountingRecord, Challenge, ChallengeFacts, CodeIssued, CodeJudged, Enrolled, Failure, Health,
@@ -431,8 +433,22 @@ impl Store {
     ///
     /// When it cannot be written.
     pub async fn sweep(&self) -> Result<(), Error> {
+        self.prove_writable().await?;
         while self.write(Writing::sweep).await? {}
         Ok(())
+    }
+
+    /// Finds out whether the store can be written again, if the last write failed: nothing else might try, for who is told that
+    /// nothing can be decided sends no logins.
+    ///
+    /// # Errors
+    ///
+    /// When it still cannot be written.
+    pub async fn prove_writable(&self) -> Result<(), Error> {
+        if self.writable() {
+            return Ok(());
+        }
+        self.write(Writing::touch).await
     }
 
     /// Waits until everything queued is on the disk. For the end, and for tests.
@@ -478,22 +494,4 @@ impl Store {
     fn state_digest(&self, state: &[u8]) -> [u8; 32] {
         self.inner.digest.digest(&[b"state", state])
     }
-}
-
-/// Puts a backup in the place of the database of a store that is not running. Blocking.
-///
-/// # Errors
-///
-/// When the backup is no store, is newer, or does not open under the key; then nothing was changed.
-pub fn restore(settings: &Settings, master: &Key, from: &Path) -> Result<(), Error> {
-    backup::restore(settings, master, from)
-}
-
-/// Reads the master key, or makes it if there is neither file nor database. Says whether it was made. Blocking.
-///
-/// # Errors
-///
-/// When the file cannot be read, is no key, can be read by others, or is missing though a database exists.
-pub fn master_key(settings: &Settings) -> Result<(Key, bool), Error> {
-    keys::find(settings)
 }

@@ -29,7 +29,7 @@ const LIST: u32 = 10_000;
 const LABEL: usize = 128;
 
 const SQL: &str = include_str!("sql/people.sql");
-const OPEN_CODE: &str = statement(SQL, "open-sent-code");
+const OPEN_CODE: &str = statement(SQL, "digits-of-open-code");
 const FACTOR: &str = statement(SQL, "factor");
 const WRONG_PASSWORDS_OF: &str = statement(SQL, "wrong-passwords");
 const ADD_WRONG_PASSWORD: &str = statement(SQL, "add-wrong-password");
@@ -167,21 +167,13 @@ pub(super) fn accounts(
     let mut accounts = Vec::new();
     while let Some(row) = rows.next()? {
         let account = AccountId::from_stored(row.get_ref(0)?.as_str().unwrap_or_default());
-        accounts.extend(known_account(reader, now, account)?);
+        accounts.extend(known(reader, now, account)?);
     }
     Ok(accounts)
 }
 
 /// See [`super::Store::known`].
 pub(super) fn known(
-    reader: &Connection,
-    now: Timestamp,
-    account: AccountId,
-) -> Result<Option<KnownAccount>, Error> {
-    known_account(reader, now, account)
-}
-
-fn known_account(
     reader: &Connection,
     now: Timestamp,
     account: AccountId,

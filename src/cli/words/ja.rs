@@ -126,7 +126,6 @@ impl Words for Ja {
             Deed::Backup => "データベースを {0} にコピー",
             Deed::RotateKey => "マスターキーを更新",
             Deed::Knock => "操作用ソケットで拒否",
-            Deed::Write => "データベースに再び書き込めることを確認",
         })
     }
 

@@ -22,6 +22,7 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long sent octets may stay unacknowledged before the kernel gives the connection up.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Why a connection could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::directory) enum ConnectError {

@@ -121,6 +121,13 @@ DELETE FROM accounting WHERE id IN (
     SELECT id FROM (SELECT id, at FROM accounting ORDER BY id LIMIT ?3)
     WHERE at < ?1 OR id <= (SELECT max(id) FROM accounting) - ?2)
 
+-- :touch
+INSERT INTO failure (at, account, client, reason, last, count, names, stations)
+VALUES (0, 0, '', '', 0, 0, hex(zeroblob(?1)), '[]')
+
+-- :untouch
+DELETE FROM failure WHERE id = ?1
+
 -- :sweep-challenges
 DELETE FROM challenge WHERE expires <= ?1
 

@@ -11,7 +11,7 @@ UPDATE account SET newest = ?2, factors = ?3, stations = ?4 WHERE id = ?1
 -- :name-account
 UPDATE account SET name = ?2 WHERE id = ?1
 
--- :open-sent-code
+-- :digits-of-open-code
 SELECT digits FROM sent_code WHERE account = ?1 AND used IS NULL AND tries_left > 0 AND expires > ?2
 
 -- :factor
