@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::exchange::{Exchange, Settled, Undecided, micros, reason_of};
 use super::policy::{self, Facts, RuleFacts, Ruling, Step};
 use super::proven::{self, Proven};
+use super::push::{self, Earlier};
 use super::retries::{AttemptKey, Entered};
 use super::sending;
 use super::split::{Extra, Forms, split};
@@ -48,6 +49,12 @@ pub(super) async fn decide(room: &Room, attempt: &Attempt) -> Answer {
         verdict: Verdict::Undecided,
         decision,
     }
+}
+
+/// Whether a report of the owner stands in the way.
+enum Report {
+    Stands,
+    Not(Box<Standing>),
 }
 
 impl<'a> Exchange<'a> {
@@ -114,6 +121,15 @@ impl<'a> Exchange<'a> {
             return Ok(self.refuse_unproven(Reason::Throttled));
         };
         let ruling = self.rule(&entry);
+        let late = match push::earlier(self, who, &standing) {
+            // Its password was proven a moment ago: no second bind (D5).
+            Earlier::Join(prompt) if ruling.then == Then::Ask => {
+                let rounds = self.setup.settings.challenge_rounds.max(1);
+                return Ok(push::hold(self, prompt, rounds));
+            }
+            Earlier::Late(prompt) if ruling.then == Then::Ask => Some(prompt),
+            Earlier::Join(_) | Earlier::Late(_) | Earlier::None => None,
+        };
         let forms = Forms::of(&standing, self.client());
         let parts = split(typed, self.client(), forms, ruling.then);
         self.held_code = matches!(parts.extra, Extra::Code(_));
@@ -122,6 +138,19 @@ impl<'a> Exchange<'a> {
         }
         drop(place);
         let proven = Proven::first(self, who, &entry, policy::has_own(&standing));
+        let standing = match self.report_stands(&entry, standing).await? {
+            Report::Stands => {
+                return self
+                    .refuse_proven(&proven, Reason::Exposed, &Text::Exposed)
+                    .await;
+            }
+            Report::Not(standing) => standing,
+        };
+        if let Some(prompt) = late
+            && let Some(settled) = push::use_late(self, &proven, &prompt).await?
+        {
+            return Ok(settled);
+        }
         let asked = (ruling.then, parts.extra);
         self.second_factor(proven, &entry, &standing, asked).await
     }
@@ -143,7 +172,7 @@ impl<'a> Exchange<'a> {
     async fn budget(
         &self,
         account: &AccountId,
-    ) -> Result<Option<(Place<'a>, Standing)>, Undecided> {
+    ) -> Result<Option<(Place<'a>, Box<Standing>)>, Undecided> {
         let (room, station) = (self.room, &self.attempt.station);
         loop {
             let mut end = pin!(room.throttle.next_end());
@@ -160,12 +189,37 @@ impl<'a> Exchange<'a> {
             };
             let limits = &self.setup.settings.passwords;
             match throttle::budget(limits, &standing.passwords, asking, room.clock.now()) {
-                Budget::Free => return Ok(Some((place.ask(), standing))),
+                Budget::Free => return Ok(Some((place.ask(), Box::new(standing)))),
                 Budget::Spent => return Ok(None),
                 Budget::Crowded => place.step_back(),
             }
             end.await;
         }
+    }
+
+    /// What a report of the owner means for a login whose password is right: nothing once that has changed, and none from outside
+    /// until then (D8).
+    async fn report_stands(
+        &mut self,
+        entry: &Entry,
+        mut standing: Box<Standing>,
+    ) -> Result<Report, Undecided> {
+        let Some(exposed) = standing.exposed else {
+            return Ok(Report::Not(standing));
+        };
+        if entry
+            .password_changed
+            .is_some_and(|changed| changed > exposed)
+        {
+            self.room.store.clear_report(&entry.id).await?;
+            self.decision.note = Some("the password has changed since the report".into());
+            standing.exposed = None;
+            return Ok(Report::Not(standing));
+        }
+        Ok(match self.decision.zone {
+            None => Report::Stands,
+            Some(_) => Report::Not(standing),
+        })
     }
 
     fn rule(&mut self, entry: &Entry) -> Ruling {
@@ -216,7 +270,7 @@ impl<'a> Exchange<'a> {
             Step::JudgeCode { only } => {
                 let code = match extra {
                     Extra::Code(code) => code,
-                    Extra::Nothing | Extra::Way(_) => "",
+                    Extra::Nothing | Extra::Number(_) | Extra::Way(_) => "",
                 };
                 proven::judge(self, &proven, code, &only).await
             }
@@ -225,6 +279,19 @@ impl<'a> Exchange<'a> {
                 let open = standing.sent_code_open;
                 // Boxed: what reaches gateways is large, and most logins do not.
                 Box::pin(sending::send(self, &mut proven, entry, kind, open)).await
+            }
+            Step::Push(mode) => {
+                let typed = match extra {
+                    Extra::Number(digits) => Some(digits),
+                    Extra::Nothing | Extra::Code(_) | Extra::Way(_) => None,
+                };
+                Box::pin(push::open(self, &proven, (mode, typed))).await
+            }
+            Step::Refuse(Reason::NumberMissing) => {
+                let delimiter = self.client().delimiter;
+                let text = Text::NumberMissing { delimiter };
+                self.refuse_proven(&proven, Reason::NumberMissing, &text)
+                    .await
             }
             Step::Refuse(reason) => {
                 let wait = standing.locked_until.unwrap_or(now).since(now);
@@ -272,6 +339,10 @@ pub(super) fn refusal_text(reason: Reason, wait: Duration) -> Text<'static> {
             minutes: texts::minutes(wait),
         },
         Reason::CodeMissing => Text::CodeMissing,
+        Reason::Exposed => Text::Exposed,
+        Reason::PromptLimit => Text::PromptLimit {
+            minutes: texts::minutes(wait),
+        },
         Reason::NumberRefused => Text::NumberRefused,
         Reason::NoFactor => Text::NoFactor,
         _ => Text::Failed,

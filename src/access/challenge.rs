@@ -5,12 +5,24 @@ use super::attempt::refusal_text;
 use super::exchange::{Exchange, Settled, Undecided};
 use super::policy;
 use super::proven::{self, Proven};
+use super::push;
 use super::sending;
 use super::split::Way;
 use super::texts::{self, Text};
 use crate::account::{FactorKind, Outcome, Reason, Who};
 use crate::directory::{Found, State};
+use crate::factor::{RecoveryCode, typed_code};
 use crate::store::Challenge;
+
+/// What is typed to give a login up.
+const GIVE_UP: &str = "0";
+
+/// Whether it can be a code: six digits or more, or the form of a recovery code.
+fn is_code(typed: &str) -> bool {
+    let typed = typed_code(typed);
+    let digits = typed.len() >= 6 && typed.bytes().all(|digit| digit.is_ascii_digit());
+    digits || RecoveryCode::has_form(&typed)
+}
 
 /// Decides what answers a challenge.
 pub(super) async fn answer(
@@ -32,12 +44,24 @@ pub(super) async fn answer(
     let typed = typed.trim();
     match Way::read(typed) {
         Some(Way::Sent(kind)) if !proven.own => switch(exchange, who, &mut proven, kind).await,
+        // Whoever has been asked for an approval may still type a code; anything else asks what became of it.
+        _ if asked == FactorKind::Push && typed == GIVE_UP => {
+            push::give_up(exchange, &proven).await
+        }
+        _ if asked == FactorKind::Push && !is_code(typed) => push::answer(exchange, &proven).await,
         Some(Way::Sent(_) | Way::Push) => proven::ask(exchange, &proven, asked).await,
         None if typed.is_empty() => proven::ask(exchange, &proven, asked).await,
         None => {
-            exchange.decision.factor = Some(asked);
+            exchange.decision.factor = match asked {
+                FactorKind::Push => Some(FactorKind::Totp),
+                asked => Some(asked),
+            };
             let only = policy::judged_kinds(client, proven.own);
-            proven::judge(exchange, &proven, typed, &only).await
+            let settled = proven::judge(exchange, &proven, typed, &only).await?;
+            if matches!(settled.verdict, super::Verdict::Accept { .. }) {
+                push::withdraw(exchange.room, &proven).await?;
+            }
+            Ok(settled)
         }
     }
 }
@@ -84,7 +108,7 @@ async fn switch(
     let reachable = match kind {
         FactorKind::Sms => reach.sms,
         FactorKind::Voice => reach.voice,
-        FactorKind::Totp | FactorKind::Recovery => false,
+        FactorKind::Push | FactorKind::Totp | FactorKind::Recovery => false,
     };
     if !(allowed && reachable) {
         return exchange

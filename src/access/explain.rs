@@ -9,7 +9,7 @@ use super::exchange::reason_of;
 use super::policy::{self, Facts, Reach, RuleFacts, Step};
 use super::split::Extra;
 use super::throttle::{self, Budget};
-use super::{ClientPolicy, CodeEntry, Explanation, Room, sending};
+use super::{ClientPolicy, CodeEntry, Explanation, PushMode, Room, sending};
 use crate::account::{BadName, FactorKind, Station, TypedName, shown};
 use crate::clock::Timestamp;
 use crate::directory::{Entry, Found, State};
@@ -100,13 +100,14 @@ pub(super) async fn explain(
 
 fn ways(standing: &Standing, client: &ClientPolicy, reach: Reach) -> Vec<String> {
     let has = |kind: FactorKind| match kind {
-        FactorKind::Totp | FactorKind::Recovery => {
-            standing.factors.iter().any(|factor| factor.kind == kind)
-        }
+        FactorKind::Push | FactorKind::Totp | FactorKind::Recovery => standing.has(kind),
         FactorKind::Sms => reach.sms,
         FactorKind::Voice => reach.voice,
     };
     let mut kinds: Vec<FactorKind> = client.ways.clone();
+    if !client.push.is_empty() {
+        kinds.push(FactorKind::Push);
+    }
     kinds.retain(|kind| has(*kind));
     kinds.sort_unstable();
     kinds.iter().map(|kind| kind.as_str().to_owned()).collect()
@@ -114,6 +115,18 @@ fn ways(standing: &Standing, client: &ClientPolicy, reach: Reach) -> Vec<String>
 
 fn asked(step: &Step, client: &ClientPolicy) -> String {
     match step {
+        Step::Push(PushMode::Shown) => {
+            "password, then an approval on a device, by a number that the challenge shows"
+                .to_owned()
+        }
+        Step::Push(PushMode::Typed) => {
+            "password and a number, then an approval on a device by that number".to_owned()
+        }
+        Step::Push(PushMode::Approve) => "password, then an approval on a device".to_owned(),
+        Step::Refuse(crate::account::Reason::NumberMissing) => format!(
+            "password{}number, then an approval on a device by that number; without it, it is refused",
+            client.delimiter
+        ),
         Step::PasswordEnough => "the password alone".to_owned(),
         Step::AskCode(kind) => format!("password and a {} code", kind.as_str()),
         Step::SendCode(kind) if client.can_challenge() => {
@@ -140,6 +153,12 @@ fn obstacles(entry: &Entry, facts: &Facts<'_>) -> Vec<String> {
     if let State::Barred(refusal) = entry.state {
         let reason = reason_of(refusal);
         found.push(format!("the directory's entry is barred: {reason}"));
+    }
+    if facts.standing.exposed.is_some() {
+        found.push("the owner reported a login that was not theirs: none from outside until the password changes".to_owned());
+    }
+    if facts.standing.prompts_left == 0 {
+        found.push("too many prompts without a login: none is opened".to_owned());
     }
     if facts.standing.locked_until > Some(facts.now) {
         found.push("codes are locked after too many wrong ones".to_owned());

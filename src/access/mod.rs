@@ -4,17 +4,21 @@
 //! Knows no RADIUS and no HTTP; names reply sets whose contents `server` owns.
 
 mod attempt;
+mod bells;
 mod challenge;
 mod exchange;
 mod explain;
 mod policy;
 mod proven;
+mod push;
+mod response;
 mod retries;
 mod sending;
 mod settings;
 mod split;
 mod texts;
 mod throttle;
+mod waiters;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,21 +26,28 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
-use crate::account::{Decision, Station};
+use crate::account::{AccountId, AccountKey, AttemptId, Decision, Language, Station};
 use crate::channel::Channels;
 use crate::clock::{Clock, Timestamp};
 use crate::directory::{Directory, Entry};
+use crate::factor::Response;
 use crate::secret::{Key, Secret, random_array};
 pub use crate::store::AccountingRecord as SessionRecord;
 use crate::store::{Error, Failure, Recorded, Store};
+use bells::Bells;
 use retries::Retries;
 use sending::SentLately;
 use throttle::Throttle;
+use waiters::Waiters;
 
 pub use exchange::reason_of;
+pub use push::{Ending, Held, Wait};
+pub use response::{DeviceResponse, DeviceTest, Responded};
 pub use settings::{
-    ClientPolicy, CodeEntry, Label, PasswordLimits, ReplyRule, Rule, Settings, Texts, Then, Zone,
+    ClientPolicy, CodeEntry, Label, PasswordLimits, PushMode, ReplyRule, Rule, Settings, Texts,
+    Then, Zone,
 };
+pub use waiters::News;
 
 /// One packet's worth of a try to log in, as `server` read it.
 #[derive(Debug)]
@@ -61,6 +72,8 @@ pub struct Attempt {
     pub received: Instant,
     /// When an answer has no more use.
     pub deadline: Instant,
+    /// Until when the reply may be held for a device.
+    pub hold_until: Instant,
 }
 
 /// What to answer.
@@ -84,6 +97,9 @@ pub enum Verdict {
         /// What the user is asked, at most 253 octets; empty for a client that is sent no text.
         text: Arc<str>,
     },
+    /// Nothing yet: the reply is held until the prompt is decided or the gear's patience ends, and then asked for by
+    /// [`Access::conclude`].
+    Wait(Wait),
     /// No answer: it could not be decided.
     Undecided,
 }
@@ -142,9 +158,13 @@ struct Room {
     /// Under which attempts are digested. Made anew at each start: nothing that was typed can be guessed from what is in memory
     /// once the process is gone.
     attempt_key: Key,
+    /// Under which the attempts of prompts are digested: the same after a restart, as the prompts are.
+    prompt_key: Key,
     retries: Retries,
     throttle: Throttle,
     sent: SentLately,
+    waiters: Waiters,
+    bells: Bells,
 }
 
 impl Room {
@@ -187,9 +207,12 @@ impl Access {
                 store,
                 clock,
                 attempt_key: Key::new(key.derive("attempts").digest(&[&salt])),
+                prompt_key: key.derive("prompts"),
                 retries: Retries::default(),
                 throttle: Throttle::default(),
                 sent: SentLately::default(),
+                waiters: Waiters::default(),
+                bells: Bells::default(),
             }),
         }
     }
@@ -208,6 +231,57 @@ impl Access {
     /// Decides one attempt. Never fails: what cannot be decided is [`Verdict::Undecided`].
     pub async fn decide(&self, attempt: Attempt) -> Answer {
         attempt::decide(&self.room, &attempt).await
+    }
+
+    /// News of prompts, for whoever holds replies. Once.
+    #[must_use]
+    pub fn news(&self) -> Option<tokio::sync::mpsc::Receiver<News>> {
+        self.room.waiters.listen()
+    }
+
+    /// The answers to all packets that wait for one prompt, in their order, and the record. `None` when they go on waiting.
+    pub async fn conclude(
+        &self,
+        held: &[Held],
+        ending: Ending,
+    ) -> Option<(Vec<Verdict>, Arc<Decision>)> {
+        push::conclude(&self.room, held, ending).await
+    }
+
+    /// Hears what a device says to a prompt. What is not signed by a device of the prompt's owner is only counted.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read or written: then nothing was decided.
+    pub async fn respond(&self, said: DeviceResponse) -> Result<Responded, Error> {
+        response::hear(&self.room, said).await
+    }
+
+    /// Hears what the site's own push service says, once its signature was checked. `None` if there is no such prompt.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read or written: then nothing was decided.
+    pub async fn respond_for_service(
+        &self,
+        prompt: &AttemptId,
+        response: Response,
+    ) -> Result<Option<Responded>, Error> {
+        response::hear_service(&self.room, prompt, response).await
+    }
+
+    /// Opens a test of a device for its owner, who sees the number; its bell is rung. It proves a new device.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written.
+    pub async fn test_device(
+        &self,
+        (account, name): (&AccountId, &AccountKey),
+        device: i64,
+        (from, language): (IpAddr, Language),
+    ) -> Result<DeviceTest, Error> {
+        response::test(&self.room, (account, name), device, (from, language)).await
     }
 
     /// Counts a request that `server` refused by itself, so that the audit trail has it. Gives the record under the name of the

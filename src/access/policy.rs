@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::split::{Extra, Way};
-use super::{ClientPolicy, CodeEntry, Rule, Settings, Then, Zone};
+use super::{ClientPolicy, CodeEntry, PushMode, Rule, Settings, Then, Zone};
 use crate::account::{FactorKind, Reason, Station};
 use crate::clock::Timestamp;
 use crate::store::Standing;
@@ -182,6 +182,8 @@ pub(super) enum Step {
     AskCode(FactorKind),
     /// Send a code, then ask for it.
     SendCode(FactorKind),
+    /// Open a prompt on the person's devices.
+    Push(PushMode),
     /// Refuse.
     Refuse(Reason),
 }
@@ -198,11 +200,86 @@ pub(super) fn step(facts: &Facts<'_>) -> Step {
             Extra::Code(_) if can_be_judged(facts) => Step::JudgeCode {
                 only: judged_kinds(facts.client, has_own(facts.standing)),
             },
-            Extra::Way(Way::Push) => Step::Refuse(Reason::CodeMissing),
+            Extra::Way(Way::Push) => match push(facts, true) {
+                Some(step) => step,
+                None => second(facts, None),
+            },
+            Extra::Number(_) => match may_push(facts) {
+                Ok(()) => Step::Push(PushMode::Typed),
+                Err(refused) => instead(facts, refused),
+            },
             Extra::Way(Way::Sent(kind)) => second(facts, Some(*kind)),
-            Extra::Nothing | Extra::Code(_) => second(facts, None),
+            Extra::Nothing | Extra::Code(_) => match push(facts, false) {
+                Some(step) => step,
+                None => second(facts, None),
+            },
         },
     }
+}
+
+/// Whether a prompt may be opened now.
+fn may_push(facts: &Facts<'_>) -> Result<(), Reason> {
+    match facts.standing {
+        // Whoever reported a login is not to be woken by the next.
+        Standing { exposed, .. } if exposed.is_some() => Err(Reason::Exposed),
+        Standing { prompts_left, .. } if *prompts_left == 0 => Err(Reason::PromptLimit),
+        _ => Ok(()),
+    }
+}
+
+/// The step of a prompt, if the person has a device and the client a way for the number, in the order of strength (D7): a number
+/// that is shown, a code of an app, an approval alone. `named` says that it was asked for by its name.
+fn push(facts: &Facts<'_>, named: bool) -> Option<Step> {
+    let client = facts.client;
+    if client.push.is_empty() || !has_device(facts.standing) {
+        return None;
+    }
+    let shown = client.push.contains(&PushMode::Shown) && client.can_challenge();
+    let approve = client.push.contains(&PushMode::Approve);
+    let mode = match (shown, approve) {
+        (true, _) => PushMode::Shown,
+        (false, true) if named || !asks_codes(facts) => PushMode::Approve,
+        (false, true) => return None,
+        // A number can be added; who has a code, too, may be asked for that.
+        (false, false) if asks_codes(facts) => return None,
+        (false, false) => return Some(Step::Refuse(Reason::NumberMissing)),
+    };
+    Some(match may_push(facts) {
+        Ok(()) => Step::Push(mode),
+        Err(refused) => instead(facts, refused),
+    })
+}
+
+/// What follows where no prompt may be opened: a code, if there is one to be asked for.
+fn instead(facts: &Facts<'_>, refused: Reason) -> Step {
+    let client = facts.client;
+    let has = |kind| client.ways.contains(&kind) && facts.standing.has(kind);
+    let kinds = [FactorKind::Totp, FactorKind::Recovery];
+    match kinds.into_iter().find(|kind| has(*kind)) {
+        Some(kind) if client.can_challenge() => Step::AskCode(kind),
+        Some(_) | None => Step::Refuse(refused),
+    }
+}
+
+/// A code of the person's app can be asked for here.
+fn asks_codes(facts: &Facts<'_>) -> bool {
+    let client = facts.client;
+    client.can_challenge()
+        && client.ways.contains(&FactorKind::Totp)
+        && facts.standing.has(FactorKind::Totp)
+}
+
+/// The person has codes that this client takes.
+pub(super) fn has_codes(standing: &Standing, client: &ClientPolicy) -> bool {
+    let kinds = [FactorKind::Totp, FactorKind::Recovery];
+    kinds
+        .into_iter()
+        .any(|kind| client.ways.contains(&kind) && standing.has(kind))
+}
+
+/// The person has a proven device.
+pub(super) fn has_device(standing: &Standing) -> bool {
+    standing.has(FactorKind::Push)
 }
 
 /// The person has a factor of their own, so that codes are no longer sent to the directory's number (D17). Recovery codes are
@@ -241,7 +318,7 @@ fn can_be_judged(facts: &Facts<'_>) -> bool {
 /// No code was typed: what is asked for, strongest first, or by the way that was named.
 fn second(facts: &Facts<'_>, named: Option<FactorKind>) -> Step {
     let client = facts.client;
-    let has = |kind: FactorKind| facts.standing.factors.iter().any(|f| f.kind == kind);
+    let has = |kind: FactorKind| facts.standing.has(kind);
     let ask = |kind: FactorKind| match client.can_challenge() {
         true => Step::AskCode(kind),
         false => Step::Refuse(Reason::CodeMissing),
@@ -257,7 +334,7 @@ fn second(facts: &Facts<'_>, named: Option<FactorKind>) -> Step {
             && match kind {
                 FactorKind::Sms => facts.reach.sms,
                 FactorKind::Voice => facts.reach.voice,
-                FactorKind::Totp | FactorKind::Recovery => false,
+                FactorKind::Push | FactorKind::Totp | FactorKind::Recovery => false,
             }
     };
     let sendable = [named, Some(FactorKind::Sms), Some(FactorKind::Voice)];

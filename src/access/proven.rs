@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::exchange::{Exchange, Settled, Undecided};
 use super::texts::{self, Text};
 use super::{Verdict, policy};
-use crate::account::{AccountId, AccountKey, FactorKind, Outcome, Reason, Who};
+use crate::account::{AccountId, AccountKey, ClientName, FactorKind, Outcome, Reason, Who};
 use crate::directory::Entry;
 use crate::factor::typed_code;
 use crate::secret::random_array;
@@ -18,6 +18,7 @@ use crate::store::{Challenge, ChallengeFacts, CodeJudged};
 pub(super) struct Proven {
     pub(super) account: AccountId,
     pub(super) name: AccountKey,
+    pub(super) client: ClientName,
     pub(super) facts: ChallengeFacts,
     /// How many challenges may still be opened.
     pub(super) rounds_left: u8,
@@ -33,6 +34,7 @@ impl Proven {
         Self {
             account: entry.id.clone(),
             name: who.key.clone(),
+            client: client.name.clone(),
             facts: ChallengeFacts {
                 attempt: decision.attempt.clone(),
                 station: decision.station.clone(),
@@ -53,6 +55,7 @@ impl Proven {
         Self {
             account: challenge.account,
             name: challenge.name,
+            client: challenge.client,
             facts: challenge.facts,
             rounds_left: challenge.rounds_left,
             own: challenge.asked < FactorKind::Sms,
@@ -64,8 +67,8 @@ impl Proven {
     }
 }
 
-/// What a prompt says, and why it is made.
-pub(super) struct Prompt<'a> {
+/// What a challenge says, and why it is made.
+pub(super) struct Asking<'a> {
     pub(super) kind: FactorKind,
     pub(super) text: Text<'a>,
     pub(super) reason: Reason,
@@ -78,7 +81,7 @@ pub(super) async fn ask(
     kind: FactorKind,
 ) -> Result<Settled, Undecided> {
     let text = match kind {
-        FactorKind::Totp => Text::AskCode,
+        FactorKind::Push | FactorKind::Totp => Text::AskCode,
         FactorKind::Recovery => Text::AskRecovery,
         FactorKind::Sms | FactorKind::Voice => Text::Sent {
             kind,
@@ -86,16 +89,16 @@ pub(super) async fn ask(
         },
     };
     let reason = Reason::CodeAsked;
-    challenge(exchange, proven, Prompt { kind, text, reason }).await
+    challenge(exchange, proven, Asking { kind, text, reason }).await
 }
 
 /// Opens a challenge, or refuses when there were too many rounds.
 pub(super) async fn challenge(
     exchange: &mut Exchange<'_>,
     proven: &Proven,
-    prompt: Prompt<'_>,
+    asking: Asking<'_>,
 ) -> Result<Settled, Undecided> {
-    exchange.decision.factor = Some(prompt.kind);
+    exchange.decision.factor = Some(asking.kind);
     let Some(rounds_left) = proven.rounds_left.checked_sub(1) else {
         let text = Text::TimedOut;
         return exchange
@@ -106,7 +109,7 @@ pub(super) async fn challenge(
         account: proven.account.clone(),
         name: proven.name.clone(),
         client: exchange.client().name.clone(),
-        asked: prompt.kind,
+        asked: asking.kind,
         facts: proven.facts.clone(),
         rounds_left,
         expires: exchange
@@ -116,12 +119,12 @@ pub(super) async fn challenge(
             .after(exchange.setup.settings.challenge_life),
     };
     let state: [u8; 16] = random_array();
-    let decision = Arc::new(exchange.decided(Outcome::Challenge, prompt.reason));
+    let decision = Arc::new(exchange.decided(Outcome::Challenge, asking.reason));
     let store = &exchange.room.store;
     store
         .open_challenge(&state, challenge.clone(), decision.clone())
         .await?;
-    let text = texts::reply(&prompt.text, proven.facts.language, exchange.client());
+    let text = texts::reply(&asking.text, proven.facts.language, exchange.client());
     let text = text.unwrap_or_default();
     let mut settled = exchange.settled(Verdict::Challenge { state, text }, decision);
     settled.challenge = Some(challenge);
@@ -192,5 +195,5 @@ async fn again(
         false => FactorKind::Sms,
     });
     let reason = Reason::CodeAskedAgain;
-    challenge(exchange, proven, Prompt { kind, text, reason }).await
+    challenge(exchange, proven, Asking { kind, text, reason }).await
 }

@@ -34,6 +34,16 @@ pub(super) struct AttemptKey {
 }
 
 impl AttemptKey {
+    /// The digest alone.
+    pub(super) const fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Whether something tells that its packets are from one place.
+    pub(super) const fn joins(&self) -> bool {
+        self.joins
+    }
+
     /// The key of an attempt.
     pub(super) fn of(key: &Key, attempt: &Attempt, account: &AccountKey) -> Self {
         let (nas, address);

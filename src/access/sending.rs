@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Setup;
 use super::exchange::{Exchange, Settled, Undecided};
 use super::policy::Reach;
-use super::proven::{self, Prompt, Proven};
+use super::proven::{self, Asking, Proven};
 use super::texts::{self, Text};
 use crate::account::{AccountId, FactorKind, Reason};
 use crate::channel::{self, Message, Number};
@@ -87,7 +87,7 @@ fn gateway(setup: &Setup, kind: FactorKind) -> bool {
     match kind {
         FactorKind::Sms => setup.channels.has_sms(),
         FactorKind::Voice => setup.channels.has_voice(),
-        FactorKind::Totp | FactorKind::Recovery => false,
+        FactorKind::Push | FactorKind::Totp | FactorKind::Recovery => false,
     }
 }
 
@@ -209,7 +209,7 @@ async fn hand_over(
     let taken = match kind {
         FactorKind::Sms => setup.channels.sms(&message, deadline).await,
         FactorKind::Voice => setup.channels.voice(&message, deadline).await,
-        FactorKind::Totp | FactorKind::Recovery => Err(channel::Error::None),
+        FactorKind::Push | FactorKind::Totp | FactorKind::Recovery => Err(channel::Error::None),
     };
     let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     exchange.decision.durations.channel += took;
@@ -238,7 +238,7 @@ async fn announce(
     if exchange.client().can_challenge() {
         let text = Text::Sent { kind, end: &end };
         let reason = Reason::CodeSent;
-        return proven::challenge(exchange, proven, Prompt { kind, text, reason }).await;
+        return proven::challenge(exchange, proven, Asking { kind, text, reason }).await;
     }
     let text = Text::SentLogInAgain { kind, end: &end };
     exchange

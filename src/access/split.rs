@@ -2,7 +2,7 @@
 //! bind, and directories count binds.
 //!
 //! - *Delimited* goes first, since it is explicit: what follows the last delimiter is a code if it is 6 to 8 digits, a way if it is
-//!   the name of one, a recovery code if it has that form and the account has recovery codes. Anything else belongs to the password.
+//!   the name of one, a number for the phone if it is 2 to 4 digits and the account has a phone to type it on, a recovery code if it has that form and the account has recovery codes. Anything else belongs to the password.
 //! - *Appended*: if the account's code factors make codes of exactly one length, that many digits at the end are the code. Lengths that
 //!   differ need the delimiter. Recovery codes are never read this way: letters at the end may be anybody's password.
 //! - Where the rule asks for the password alone, the whole text is the password, and appended digits are not looked for: nobody
@@ -10,14 +10,16 @@
 //!   digits are of a length that the account's own factors make.
 //! - A password is never empty: if nothing would be left of it, the whole text is the password.
 
-use super::policy::has_own;
-use super::{ClientPolicy, CodeEntry, Then};
+use super::policy::{has_device, has_own};
+use super::{ClientPolicy, CodeEntry, PushMode, Then};
 use crate::account::FactorKind;
 use crate::factor::{RecoveryCode, typed_code};
 use crate::store::Standing;
 
 /// How many digits codes can have.
 const CODE_DIGITS: std::ops::RangeInclusive<usize> = 6..=8;
+/// How many digits a number for a device can have (D8).
+const NUMBER_DIGITS: std::ops::RangeInclusive<usize> = 2..=4;
 /// From an ASCII character to its full-width form (U+FF01 to U+FF5E), which Japanese input methods type.
 const FULL_WIDTH: u32 = 0xfee0;
 
@@ -35,6 +37,8 @@ pub(super) enum Extra<'a> {
     Nothing,
     /// A code, as typed.
     Code(&'a str),
+    /// Digits to be typed on the phone.
+    Number(&'a str),
     /// The name of a way.
     Way(Way),
 }
@@ -42,7 +46,7 @@ pub(super) enum Extra<'a> {
 /// A way that can be asked for by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Known as a word so that it is not taken for a password; nothing can be approved yet.
+    /// An approval on a device.
     Push,
     /// A code by SMS or voice.
     Sent(FactorKind),
@@ -67,6 +71,8 @@ pub(super) struct Forms {
     /// Bit n: codes of n digits.
     lengths: u16,
     recovery: bool,
+    /// A number may be typed for a device.
+    number: bool,
 }
 
 impl Forms {
@@ -78,9 +84,10 @@ impl Forms {
             match factor.kind {
                 FactorKind::Totp => forms.lengths |= bit(usize::from(factor.digits)),
                 FactorKind::Recovery => forms.recovery = true,
-                FactorKind::Sms | FactorKind::Voice => {}
+                FactorKind::Push | FactorKind::Sms | FactorKind::Voice => {}
             }
         }
+        forms.number = client.push.contains(&PushMode::Typed) && has_device(standing);
         let sent = allowed(FactorKind::Sms) || allowed(FactorKind::Voice);
         if standing.sent_code_open && sent && !has_own(standing) {
             forms.lengths |= bit(usize::from(standing.sent_code_digits));
@@ -114,7 +121,8 @@ pub(super) fn split<'a>(
     let way_in = |entry| client.code.contains(&entry);
     let delimited = || delimited(typed, client.delimiter, forms, then);
     let appended = || appended(typed, forms);
-    way_in(CodeEntry::Delimited)
+    // A number or a way for a device is delimited, whatever the form of codes.
+    (way_in(CodeEntry::Delimited) || forms.number)
         .then(delimited)
         .flatten()
         .or_else(|| {
@@ -137,6 +145,7 @@ fn delimited(typed: &str, delimiter: char, forms: Forms, then: Then) -> Option<S
     let extra = match Way::read(word) {
         Some(way) => Extra::Way(way),
         None if is_code(word, forms, then) => Extra::Code(word),
+        None if is_number(word, forms) => Extra::Number(word),
         None => return None,
     };
     Some(Split { password, extra })
@@ -149,6 +158,11 @@ fn is_code(word: &str, forms: Forms, then: Then) -> bool {
             && (then != Then::PasswordOnly || forms.makes(digits));
     }
     forms.recovery && RecoveryCode::has_form(&typed_code(word))
+}
+
+fn is_number(word: &str, forms: Forms) -> bool {
+    let digits = NUMBER_DIGITS.contains(&word.len());
+    forms.number && digits && word.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn appended(typed: &str, forms: Forms) -> Option<Split<'_>> {

@@ -38,6 +38,22 @@ impl AttemptId {
             number = first.max(next);
             Some(number + 1)
         });
+        Self::from_number(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+
+    /// The number behind the digits: grows with time, so that what is kept under it is appended.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        let digit = |sign: u8| Self::DIGITS.iter().position(|digit| *digit == sign);
+        self.0.bytes().fold(0_i64, |number, sign| {
+            let digit = digit(sign).and_then(|digit| i64::try_from(digit).ok());
+            number << 5 | digit.unwrap_or_default()
+        })
+    }
+
+    /// The attempt of a number that [`AttemptId::number`] gave.
+    #[must_use]
+    pub fn from_number(number: i64) -> Self {
         let digits = (0..Self::CHARACTERS).rev().filter_map(|place| {
             let digit = usize::try_from(number >> (5 * place) & 31).ok()?;
             Self::DIGITS.get(digit).copied().map(char::from)
@@ -45,15 +61,16 @@ impl AttemptId {
         Self(digits.collect::<String>().into())
     }
 
+    /// What sorts before every attempt that begins at this moment or later.
+    #[must_use]
+    pub fn first_at(moment: Timestamp) -> Self {
+        Self::from_number(moment.millis().rem_euclid(Self::CYCLE) << Self::SERIAL)
+    }
+
     /// When its attempt began, if that was not after `latest`.
     #[must_use]
     pub fn began(&self, latest: Timestamp) -> Timestamp {
-        let digit = |sign: u8| Self::DIGITS.iter().position(|digit| *digit == sign);
-        let number = self.0.bytes().fold(0_i64, |number, sign| {
-            let digit = digit(sign).and_then(|digit| i64::try_from(digit).ok());
-            number << 5 | digit.unwrap_or_default()
-        });
-        let age = (latest.millis() - (number >> Self::SERIAL)).rem_euclid(Self::CYCLE);
+        let age = (latest.millis() - (self.number() >> Self::SERIAL)).rem_euclid(Self::CYCLE);
         Timestamp::from_millis(latest.millis() - age)
     }
 
@@ -98,6 +115,8 @@ pub enum Outcome {
     Reject,
     /// Access-Challenge.
     Challenge,
+    /// No answer yet: a prompt waits for the person, or was decided by them.
+    Waiting,
     /// No answer, because it could not be decided.
     Undecided,
 }
@@ -147,6 +166,19 @@ reasons! {
     /// The code was wrong or used before, and another try was given.
     CodeAskedAgain = "code-asked-again",
 
+    /// A prompt was opened on the person's devices.
+    PushAsked = "push-asked",
+    /// The prompt is still open: asked to answer once more when it is approved.
+    PushStillOpen = "push-still-open",
+    /// A device approved the prompt.
+    PushApproved = "push-approved",
+    /// What a device sent about a prompt was not believed or came too late.
+    PushRefused = "push-refused",
+    /// The number typed on the device was not that of the prompt.
+    PushNumberWrong = "push-number-wrong",
+    /// The prompt was approved after the gear gave up, and this login of the same attempt used it.
+    ProvenLate = "proven-late",
+
     /// User-Name is no name.
     BadName = "bad-name",
     /// Realm or domain is not configured.
@@ -182,6 +214,18 @@ reasons! {
 
     /// A rule denies.
     Denied = "denied",
+    /// The person denied it on a device.
+    PushDenied = "push-denied",
+    /// The person said that it was not them.
+    PushReported = "push-reported",
+    /// Nobody approved in the time that the gear has.
+    PushUnanswered = "push-unanswered",
+    /// Too many prompts without a login.
+    PromptLimit = "prompt-limit",
+    /// The number that a prompt needs was not added to the password.
+    NumberMissing = "number-missing",
+    /// The person reported a login that was not theirs, and the password has not changed since.
+    Exposed = "exposed",
     /// The code was wrong.
     WrongCode = "wrong-code",
     /// The code was right and has been used before.

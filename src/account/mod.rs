@@ -81,6 +81,8 @@ impl fmt::Display for ClientName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FactorKind {
+    /// An approval on a paired device.
+    Push,
     /// A time-based code of an app or token (RFC 6238).
     Totp,
     /// A one-time code sent by SMS.
@@ -96,6 +98,7 @@ impl FactorKind {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Push => "push",
             Self::Totp => "totp",
             Self::Sms => "sms",
             Self::Voice => "voice",

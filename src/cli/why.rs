@@ -101,7 +101,7 @@ fn decided(decision: &Decision, words: &dyn Words, page: &mut Page<'_>) -> io::R
     let outcome = words.outcome(decision.outcome);
     let outcome = match decision.outcome {
         Outcome::Accept => page.good(outcome),
-        Outcome::Challenge => page.fair(outcome),
+        Outcome::Challenge | Outcome::Waiting => page.fair(outcome),
         Outcome::Reject | Outcome::Undecided => page.bad(outcome),
     };
     let name = padded(&plain(&decision.name), NAME_COLUMNS);

@@ -412,6 +412,10 @@ fn policy(table: &Table<'_>) -> ClientPolicy {
         language,
         pool: networks(table, "pool").unwrap_or_default(),
         shared_stations: table.flag("shared-stations", false),
+        push: Vec::new(),
+        patience: Duration::ZERO,
+        pair: Duration::ZERO,
+        late_approval: Duration::from_secs(60),
     }
 }
 

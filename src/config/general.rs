@@ -46,6 +46,8 @@ const STATION_KNOWN: Bounds<Duration> = seconds(DAY, 365 * DAY, 90 * DAY);
 /// Together below ten, at which directories are commonly told to lock.
 const STRANGERS_WRONG: Bounds<u32> = Bounds::new(1, 1000, 4);
 const OWN_WRONG: Bounds<u32> = Bounds::new(1, 1000, 5);
+const PROMPTS: Bounds<u32> = Bounds::new(1, 100, 5);
+const PROMPT_WINDOW: Bounds<Duration> = seconds(MINUTE, DAY, 15 * MINUTE);
 const PASSWORD_DELAY: Bounds<Duration> = seconds(0, MINUTE, 2);
 const LONGEST_PASSWORD_DELAY: Bounds<Duration> = seconds(0, HOUR, 5 * MINUTE);
 
@@ -120,6 +122,8 @@ pub(super) fn limits(root: &Table<'_>) -> (Limits, PasswordLimits) {
         number_age: table.duration("number-age", NUMBER_AGE),
         password_window: table.duration("password-window", PASSWORD_WINDOW),
         station_known: table.duration("station-known", STATION_KNOWN),
+        prompts: table.number("prompts", PROMPTS),
+        prompt_window: table.duration("prompt-window", PROMPT_WINDOW),
     };
     let passwords = PasswordLimits {
         strangers: table.number("wrong-passwords-strangers", STRANGERS_WRONG),

@@ -23,6 +23,12 @@ const CHALLENGE_LIFE: Bounds<Duration> = Bounds::new(
     Duration::from_secs(180),
 );
 const CHALLENGE_ROUNDS: Bounds<u8> = Bounds::new(1, 10, 3);
+const PROMPT_LIFE: Bounds<Duration> = Bounds::new(
+    Duration::from_secs(30),
+    Duration::from_secs(600),
+    Duration::from_secs(120),
+);
+const PROMPT_DIGITS: Bounds<u8> = Bounds::new(2, 4, 2);
 /// The zone of stations in no zone.
 const OUTSIDE: &str = "outside";
 const THEN: &Words<Then> = &[
@@ -96,6 +102,8 @@ pub(super) fn access(root: &Table<'_>, clients: &[Client], zones: Vec<Zone>) -> 
         code_digits: login.number("code-digits", CODE_DIGITS),
         challenge_life: login.duration("challenge-life", CHALLENGE_LIFE),
         challenge_rounds: login.number("challenge-rounds", CHALLENGE_ROUNDS),
+        prompt_life: login.duration("prompt-life", PROMPT_LIFE),
+        prompt_digits: login.number("prompt-digits", PROMPT_DIGITS),
         ..Settings::default()
     };
     login.finish();

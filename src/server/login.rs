@@ -10,8 +10,9 @@ use super::clients::{Known, Permit, after};
 use super::duplicates::Ticket;
 use super::rejects::{self, Delay};
 use super::socket::{Local, Socket, canonical};
+use super::waiting::{self, Packet};
 use super::{House, reply, station};
-use crate::access::{Attempt, Verdict};
+use crate::access::{Attempt, Verdict, Wait};
 use crate::account::{AttemptId, Decision, Durations, Outcome, Reason};
 use crate::secret::Secret;
 use crate::telemetry::Discard;
@@ -131,7 +132,47 @@ pub(super) async fn run(work: Work) {
         Ok(credentials) => decide(&work, credentials).await,
         Err(refusal) => refuse(&work, refusal),
     };
-    answer(work, &verdict);
+    if let Verdict::Wait(wait) = verdict {
+        hold(work, wait);
+    } else {
+        answer(work, &verdict);
+    }
+}
+
+/// Holds the reply for a prompt; the permit is free again.
+fn hold(work: Work, wait: Wait) {
+    let Work {
+        house,
+        known,
+        request,
+        path,
+        ticket,
+        permit,
+        received,
+    } = work;
+    drop(permit);
+    let packet = Packet {
+        known,
+        request,
+        path,
+        ticket,
+        received,
+        wait,
+    };
+    waiting::wait(&house, packet);
+}
+
+/// Replies to a packet that was held.
+pub(super) fn answer_held(house: &Arc<House>, packet: Packet, verdict: &Verdict) {
+    let Packet {
+        known,
+        request,
+        path,
+        ticket,
+        received,
+        ..
+    } = packet;
+    send(house, &known, (request, path, ticket, received), verdict);
 }
 
 async fn decide(work: &Work, credentials: Credentials) -> Verdict {
@@ -164,6 +205,7 @@ fn attempt(work: &Work, credentials: Credentials) -> Attempt {
         station_from,
         received: work.received,
         deadline: after(work.received, patience),
+        hold_until: after(work.received, client.patience.saturating_sub(WAY_BACK)),
     }
 }
 
@@ -212,6 +254,16 @@ fn answer(work: Work, verdict: &Verdict) {
         permit,
         received,
     } = work;
+    drop(permit);
+    send(&house, &known, (request, path, ticket, received), verdict);
+}
+
+fn send(
+    house: &Arc<House>,
+    known: &Arc<Known>,
+    (request, path, ticket, received): (Request, Path, Ticket, Instant),
+    verdict: &Verdict,
+) {
     let settings = house.settings.load();
     let Some(octets) = reply::build(&request, &known.client, verdict, &settings.replies) else {
         house.rooms.telemetry.discard(
@@ -234,10 +286,9 @@ fn answer(work: Work, verdict: &Verdict) {
         path,
         ticket,
     };
-    drop(permit);
     if is_reject {
         let at = rejects::due(received, settings.reject_floor);
-        reject(&house, &known, outgoing, at);
+        reject(house, known, outgoing, at);
     } else {
         outgoing.leave(settings.reply_keep);
     }

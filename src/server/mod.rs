@@ -11,6 +11,7 @@ mod rejects;
 mod reply;
 mod socket;
 mod station;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -37,6 +38,7 @@ use listener::Listener;
 use login::Outgoing;
 use rejects::Rejects;
 use socket::{Families, Port, Socket};
+use waiting::Waiting;
 
 /// `[radius]`, `[client.NAME]` and `[reply.NAME]` after checking.
 #[derive(Clone, Debug)]
@@ -185,6 +187,7 @@ struct House {
     duplicates: Duplicates,
     in_work: Arc<AtomicUsize>,
     rejects: Rejects<Outgoing>,
+    waiting: Waiting,
     rooms: Rooms,
 }
 
@@ -216,6 +219,7 @@ impl Server {
             duplicates: Duplicates::new((duplicates::ENTRIES, duplicates::ENTRIES_OF_CLIENT)),
             in_work: Arc::default(),
             rejects: Rejects::new(rejects::WAITING),
+            waiting: Waiting::default(),
             bound: Sockets::of(&settings),
             settings: ArcSwap::from_pointee(settings),
             rooms,
@@ -237,6 +241,10 @@ impl Server {
                 stop: stop.clone(),
             };
             keep_running(tracker, "a listener", move || listener.clone().run());
+        }
+        if let Some(news) = self.house.rooms.access.news() {
+            let (house, tasks) = (Arc::clone(&self.house), tracker.clone());
+            tracker.spawn(waiting::run(house, news, tasks, stop.clone()));
         }
         let house = Arc::clone(&self.house);
         let stop = stop.clone();
@@ -291,6 +299,12 @@ impl Server {
     #[must_use]
     pub fn clients(&self) -> Arc<Vec<Client>> {
         self.house.clients.configured()
+    }
+
+    /// Replies that are held for a prompt.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.house.waiting.held()
     }
 
     /// Requests in work.

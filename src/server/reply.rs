@@ -30,6 +30,7 @@ pub(super) fn build(
             text,
         )
         .with(attribute::PROMPT, &NO_ECHO),
+        Verdict::Wait(_) => return None,
         Verdict::Undecided => match client.when_undecided {
             WhenUndecided::Discard => return None,
             WhenUndecided::Reject => reject(request, None),

@@ -178,7 +178,7 @@ impl Writing {
         self.add_decision(Some(&mut row), decision, None)?;
         match decision.outcome {
             Outcome::Accept => self.welcome(&mut row, decision)?,
-            Outcome::Reject | Outcome::Challenge | Outcome::Undecided => {}
+            Outcome::Reject | Outcome::Challenge | Outcome::Waiting | Outcome::Undecided => {}
         }
         self.save(&row)
     }
@@ -301,6 +301,8 @@ impl Writing {
         ] {
             self.execute(sql, [until.millis()])?;
         }
+        self.sweep_prompts()?;
+        self.sweep_sessions(now)?;
         let oldest = now.before(self.audit_keep).millis();
         let rows = i64::try_from(self.audit_rows).unwrap_or(i64::MAX);
         let mut more = self.sweep_stations_in_turn(now)?;

@@ -56,6 +56,7 @@ impl Kinds {
 
     const fn bit(kind: FactorKind) -> u8 {
         match kind {
+            FactorKind::Push => 0,
             FactorKind::Totp => 1,
             FactorKind::Sms => 2,
             FactorKind::Voice => 4,

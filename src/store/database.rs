@@ -20,7 +20,10 @@ use crate::clock::Timestamp;
 /// "seki": tells our files from other people's databases.
 const APPLICATION: i32 = 0x7365_6b69;
 /// Every migration, in order; the schema's version is their number.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0003.sql"),
+];
 /// Connections that read on the way of a login. A read takes microseconds, so that more than the
 /// runtime's usual number of threads are never at it at once.
 const READERS: usize = 4;

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::database::{self, at, statement, sync_folder};
 use super::writer::Writing;
 use super::{Error, Settings};
+use crate::factor::Signer;
 use crate::secret::{Key, Secret};
 
 /// Octets of a key's file that are read: a key, and some lines of comment.
@@ -28,6 +29,39 @@ pub(super) struct Keys {
     pub(super) data: Key,
     /// Makes the digests of codes and numbers.
     pub(super) digest: Key,
+    /// What we sign with.
+    pub(super) pairs: Pairs,
+}
+
+/// Pairs of keys by which we are known elsewhere, as PKCS #8: they stay when the others are replaced.
+#[derive(Clone)]
+pub(super) struct Pairs {
+    /// Signs what devices are shown.
+    pub(super) requests: Secret,
+    /// Tells push services who we are (RFC 8292).
+    pub(super) vapid: Secret,
+}
+
+impl Pairs {
+    const NAMES: [&'static str; 2] = ["requests", "vapid"];
+
+    /// Opens them; what an older version did not have is made.
+    pub(super) fn load_or_make(connection: &Connection, master: &Key) -> Result<Self, Error> {
+        let [requests, vapid] = Self::NAMES;
+        Ok(Self {
+            requests: load_or_make(connection, master, requests)?,
+            vapid: load_or_make(connection, master, vapid)?,
+        })
+    }
+}
+
+fn load_or_make(connection: &Connection, master: &Key, name: &str) -> Result<Secret, Error> {
+    if let Some(pair) = load_secret(connection, master, name)? {
+        return Ok(pair);
+    }
+    let pair = Signer::generate();
+    save_secret(connection, master, (name, &pair))?;
+    Ok(pair)
 }
 
 impl Keys {
@@ -38,7 +72,11 @@ impl Keys {
             load(connection, master, "digest")?,
         );
         match (data, digest) {
-            (Some(data), Some(digest)) => Ok(Some(Self { data, digest })),
+            (Some(data), Some(digest)) => Ok(Some(Self {
+                data,
+                digest,
+                pairs: Pairs::load_or_make(connection, master)?,
+            })),
             (None, None) => Ok(None),
             _ => Err(Error::damaged("one of its keys is missing")),
         }
@@ -49,6 +87,10 @@ impl Keys {
         Self {
             data: Key::random(),
             digest: Key::random(),
+            pairs: Pairs {
+                requests: Signer::generate(),
+                vapid: Signer::generate(),
+            },
         }
     }
 
@@ -56,12 +98,11 @@ impl Keys {
     pub(super) fn save(&self, connection: &Connection, master: &Key) -> Result<(), Error> {
         for (name, key) in [("data", &self.data), ("digest", &self.digest)] {
             let plain = Secret::new(key.expose().to_vec());
-            let sealed = wrapping(master).seal(&key_place(name), &plain);
-            connection
-                .prepare_cached(STORE_KEY)?
-                .execute((name, sealed))?;
+            save_secret(connection, master, (name, &plain))?;
         }
-        Ok(())
+        let [requests, vapid] = Pairs::NAMES;
+        save_secret(connection, master, (requests, &self.pairs.requests))?;
+        save_secret(connection, master, (vapid, &self.pairs.vapid))
     }
 }
 
@@ -73,7 +114,27 @@ fn key_place(name: &str) -> Vec<u8> {
     [b"key/sealed/", name.as_bytes()].concat()
 }
 
+fn save_secret(
+    connection: &Connection,
+    master: &Key,
+    (name, plain): (&str, &Secret),
+) -> Result<(), Error> {
+    let sealed = wrapping(master).seal(&key_place(name), plain);
+    connection
+        .prepare_cached(STORE_KEY)?
+        .execute((name, sealed))?;
+    Ok(())
+}
+
 fn load(connection: &Connection, master: &Key, name: &str) -> Result<Option<Key>, Error> {
+    let Some(plain) = load_secret(connection, master, name)? else {
+        return Ok(None);
+    };
+    let octets = plain.expose().try_into().map_err(|_| Error::WrongKey)?;
+    Ok(Some(Key::new(octets)))
+}
+
+fn load_secret(connection: &Connection, master: &Key, name: &str) -> Result<Option<Secret>, Error> {
     let sealed: Option<Vec<u8>> = connection
         .prepare_cached(LOAD_KEY)?
         .query_row([name], |row| row.get(0))
@@ -84,8 +145,12 @@ fn load(connection: &Connection, master: &Key, name: &str) -> Result<Option<Key>
     let plain = wrapping(master)
         .open(&key_place(name), &sealed)
         .map_err(|_| Error::WrongKey)?;
-    let octets = plain.expose().try_into().map_err(|_| Error::WrongKey)?;
-    Ok(Some(Key::new(octets)))
+    Ok(Some(plain))
+}
+
+/// What a device's doorbell is sealed to.
+pub(super) fn bell_place(device: i64) -> Vec<u8> {
+    format!("device/bell/{device}").into_bytes()
 }
 
 /// What a factor's seed is sealed to.
@@ -100,6 +165,7 @@ pub(super) fn rotate(writing: &mut Writing, key_file: &Path) -> Result<(), Error
     let new = Keys {
         data: Key::random(),
         digest: writing.digest.clone(),
+        pairs: writing.pairs.clone(),
     };
     let waiting = waiting(key_file);
     write_key(&waiting, &master)?;
@@ -115,6 +181,7 @@ pub(super) fn rotate(writing: &mut Writing, key_file: &Path) -> Result<(), Error
             Ok(None) | Err(_) => return Err(error),
         }
     }
+    writing.shared.store(std::sync::Arc::new(new.data.clone()));
     writing.data = new.data;
     fs::rename(&waiting, key_file).map_err(at(key_file))?;
     sync_folder(database::folder_of(key_file))
@@ -138,6 +205,7 @@ fn reseal(writing: &mut Writing, new: &Keys, master: &Key) -> Result<(), Error> 
             seal.execute((factor, new.data.seal(&place, &seed)))?;
         }
     }
+    super::devices::reseal_bells(&transaction, &writing.data, &new.data)?;
     new.save(&transaction, master)?;
     transaction.commit()?;
     Ok(())

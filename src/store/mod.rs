@@ -8,8 +8,10 @@ mod audit;
 mod backup;
 mod codes;
 mod database;
+mod devices;
 mod keys;
 mod people;
+mod prompts;
 mod settings;
 mod words;
 mod writer;
@@ -27,14 +29,19 @@ use zeroize::Zeroizing;
 use crate::account::{AccountId, AccountKey, ClientName, Decision, FactorKind, Station};
 use crate::clock::Clock;
 use crate::factor::Totp;
-use crate::secret::Key;
+use crate::secret::{Key, Secret};
 use codes::Kinds;
 use database::{Readers, blocking};
-use keys::Keys;
+use keys::{Keys, Pairs};
 use writer::{Writer, Writing};
 
 pub use backup::restore;
+pub use devices::{Device, NewDevice, Paired, Pairing, Session};
 pub use keys::master_key;
+pub use prompts::{
+    ApprovalUsed, Crossing, DecidedBy, NewPrompt, Prompt, PromptDecided, PromptOpened,
+    PromptStanding, PromptState,
+};
 pub use settings::{Error, Limits, Settings};
 pub use words::{
     AccountingRecord, Challenge, ChallengeFacts, CodeIssued, CodeJudged, Enrolled, Failure, Health,
@@ -52,6 +59,9 @@ struct Inner {
     readers: Readers,
     limits: Arc<ArcSwap<Limits>>,
     digest: Key,
+    /// Seals what is at rest. Another one after a rotation.
+    data: Arc<ArcSwap<Key>>,
+    pairs: Pairs,
     clock: Clock,
     database: PathBuf,
     key_file: PathBuf,
@@ -83,11 +93,14 @@ impl Store {
         database::sync_folder(&settings.folder)?;
         let readers = Readers::open(&path)?;
         let limits = Arc::new(ArcSwap::from_pointee(settings.limits.clone()));
+        let data = Arc::new(ArcSwap::from_pointee(keys.data.clone()));
         let writing = Writing {
             connection,
             clock: clock.clone(),
             data: keys.data,
             digest: keys.digest.clone(),
+            pairs: keys.pairs.clone(),
+            shared: data.clone(),
             limits: limits.load_full(),
             audit_keep: settings.audit_keep,
             audit_rows: settings.audit_rows,
@@ -99,6 +112,8 @@ impl Store {
                 readers,
                 limits,
                 digest: keys.digest,
+                data,
+                pairs: keys.pairs,
                 clock,
                 database: path,
                 key_file: settings.key_file.clone(),
@@ -396,6 +411,18 @@ impl Store {
     #[must_use]
     pub fn code_key(&self) -> Key {
         self.inner.digest.clone()
+    }
+
+    /// The pair of keys that signs what devices are shown, as PKCS #8.
+    #[must_use]
+    pub fn request_pair(&self) -> &Secret {
+        &self.inner.pairs.requests
+    }
+
+    /// The pair of keys that push services know us by, as PKCS #8 (RFC 8292).
+    #[must_use]
+    pub fn vapid_pair(&self) -> &Secret {
+        &self.inner.pairs.vapid
     }
 
     /// What it says of itself.

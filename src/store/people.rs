@@ -1,6 +1,7 @@
 //! What is kept about an account: its factors, lock-out, stations, wrong passwords and challenges.
 
 mod account;
+mod pushes;
 
 use std::time::Duration;
 
@@ -8,13 +9,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::database::{snapshot, statement};
 use super::keys::seed_place;
+use super::prompts;
 use super::writer::Writing;
 use super::{Challenge, Enrolled, Error, KnownAccount, Limits, PasswordStanding, Proof, Standing};
 use crate::account::{AccountId, AccountKey, ClientName, Decision, FactorKind, Station};
 use crate::clock::Timestamp;
 use crate::factor::Totp;
-use account::cut;
-pub(super) use account::{AccountRow, number};
+pub(super) use account::{AccountRow, cut, number};
 
 /// Wrong passwords remembered for one station, and for all strangers together: far above any sensible limit, so that
 /// only a flood loses its oldest.
@@ -37,7 +38,7 @@ const LOOK_FOR_WRONG_PASSWORDS: &str = statement(SQL, "look-for-wrong-passwords"
 const TRIM_HERE: &str = statement(SQL, "trim-wrong-passwords-here");
 const TRIM_STRANGE: &str = statement(SQL, "trim-wrong-passwords-strange");
 const CLEAR_WRONG_PASSWORDS: &str = statement(SQL, "clear-wrong-passwords");
-const ADD_FACTOR: &str = statement(SQL, "add-factor");
+pub(super) const ADD_FACTOR: &str = statement(SQL, "add-factor");
 pub(super) const SEAL_FACTOR: &str = statement(SQL, "seal-factor");
 const ADD_RECOVERY_CODE: &str = statement(SQL, "add-recovery-code");
 const REMOVE_RECOVERY: &str = statement(SQL, "remove-recovery");
@@ -55,6 +56,7 @@ pub(super) const COUNT_ACCOUNTS: &str = statement(SQL, "count-accounts");
 /// The kind that a stored word names.
 pub(super) fn kind(word: &str) -> Result<FactorKind, Error> {
     [
+        FactorKind::Push,
         FactorKind::Totp,
         FactorKind::Sms,
         FactorKind::Voice,
@@ -78,10 +80,17 @@ pub(super) fn standing(
 ) -> Result<Standing, Error> {
     snapshot(reader, |reader| {
         let Some(row) = AccountRow::find(reader, account)? else {
-            return Ok(Standing::default());
+            return Ok(Standing {
+                prompts_left: limits.prompts,
+                ..Standing::default()
+            });
         };
         let mut factors = enrolled(reader, &row)?;
-        factors.retain(|factor| factor.kind != FactorKind::Recovery || factor.digits > 0);
+        factors.retain(|factor| match factor.kind {
+            FactorKind::Push => factor.proven,
+            FactorKind::Recovery => factor.digits > 0,
+            FactorKind::Totp | FactorKind::Sms | FactorKind::Voice => true,
+        });
         let digits: Option<u8> = if row.sent_until.is_some_and(|until| until > now) {
             reader
                 .prepare_cached(OPEN_CODE)?
@@ -96,6 +105,9 @@ pub(super) fn standing(
             sent_code_open: digits.is_some(),
             sent_code_digits: digits.unwrap_or_default(),
             passwords: passwords(reader, limits, now, (&row, station))?,
+            prompts: prompts::standing(reader, &row, now)?,
+            prompts_left: row.pushes.left(now, (limits.prompts, limits.prompt_window)),
+            exposed: moment(row.pushes.exposed),
         })
     })
 }
@@ -203,6 +215,7 @@ impl Writing {
     /// directory forgives them now), the name is the one used last. The row is saved by the caller.
     pub(super) fn welcome(&self, row: &mut AccountRow, decision: &Decision) -> Result<(), Error> {
         self.name_account(row, &decision.name)?;
+        row.pushes.forget_count();
         if row.wrong_password.is_some() {
             let here = decision.station.to_string();
             let own = row.stations()?;
@@ -300,6 +313,7 @@ impl Writing {
         let removed = self.execute(REMOVE_FACTOR, params![row.id, factor])? > 0;
         if removed {
             row.remove_factor(factor);
+            self.withdraw_prompts(&row)?;
             self.save(&row)?;
         }
         Ok(removed)
@@ -312,6 +326,8 @@ impl Writing {
         self.execute(REMOVE_CHALLENGES, [row.id])?;
         self.execute(REMOVE_SENT_CODE, [row.id])?;
         let removed = self.execute(REMOVE_FACTORS, [row.id])?;
+        self.withdraw_prompts(&row)?;
+        self.end_sessions(row.id)?;
         row.factors.clear();
         self.save(&row)?;
         Ok(removed as u64)

@@ -45,6 +45,10 @@ pub struct Limits {
     pub password_window: Duration,
     /// How long a station that logged in is known as the account's own.
     pub station_known: Duration,
+    /// Prompts since the last login within `prompt_window`.
+    pub prompts: u32,
+    /// How long prompts count.
+    pub prompt_window: Duration,
 }
 
 /// The store did not do it: nothing was changed, or it is not known; no verdict follows.

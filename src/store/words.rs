@@ -10,6 +10,7 @@ use crate::account::{
 };
 use crate::clock::Timestamp;
 use crate::factor::TotpStep;
+use crate::store::PromptStanding;
 
 /// What an account has enrolled, and whether codes are locked: read before the bind.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,20 @@ pub struct Standing {
     pub sent_code_digits: u8,
     /// Wrong passwords of late.
     pub passwords: PasswordStanding,
+    /// Prompts that are not over.
+    pub prompts: Vec<PromptStanding>,
+    /// How many more may be opened now.
+    pub prompts_left: u32,
+    /// When its owner reported a login that was not theirs.
+    pub exposed: Option<Timestamp>,
+}
+
+impl Standing {
+    /// Whether a factor of the kind is enrolled and proven.
+    #[must_use]
+    pub fn has(&self, kind: FactorKind) -> bool {
+        self.factors.iter().any(|factor| factor.kind == kind)
+    }
 }
 
 /// Wrong passwords for an account within [`super::Limits::password_window`], seen from one station.

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use checkpoints::Checkpoints;
 
+use super::keys::Pairs;
 use super::{Error, Limits, database, keys};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Key;
@@ -35,6 +36,9 @@ pub(super) struct Writing {
     pub(super) clock: Clock,
     pub(super) data: Key,
     pub(super) digest: Key,
+    pub(super) pairs: Pairs,
+    /// The data key as readers have it.
+    pub(super) shared: Arc<ArcSwap<Key>>,
     pub(super) limits: Arc<Limits>,
     pub(super) audit_keep: Duration,
     pub(super) audit_rows: u64,
@@ -365,6 +369,8 @@ mod tests {
                 number_age: Duration::from_secs(60),
                 password_window: Duration::from_secs(60),
                 station_known: Duration::from_secs(60),
+                prompts: 5,
+                prompt_window: Duration::from_secs(60),
             },
         }
     }

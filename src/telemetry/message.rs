@@ -117,7 +117,7 @@ fn cleaned(decision: &Decision) -> Decision {
 /// The level of a decision: one that could not be made is a fault of the house.
 pub(super) const fn level_of(outcome: Outcome) -> Level {
     match outcome {
-        Outcome::Accept | Outcome::Reject | Outcome::Challenge => Level::Info,
+        Outcome::Accept | Outcome::Reject | Outcome::Challenge | Outcome::Waiting => Level::Info,
         Outcome::Undecided => Level::Warn,
     }
 }
@@ -128,6 +128,7 @@ pub(super) const fn word(outcome: Outcome) -> &'static str {
         Outcome::Accept => "accept",
         Outcome::Reject => "reject",
         Outcome::Challenge => "challenge",
+        Outcome::Waiting => "waiting",
         Outcome::Undecided => "undecided",
     }
 }
@@ -141,6 +142,7 @@ fn in_words(decision: &Decision) -> String {
         Outcome::Accept => write!(text, "Login OK"),
         Outcome::Reject => write!(text, "Login incorrect ({reason})"),
         Outcome::Challenge => write!(text, "Login continues ({reason})"),
+        Outcome::Waiting => write!(text, "Login waits ({reason})"),
         Outcome::Undecided => write!(text, "Login undecided ({reason})"),
     };
     let _written = write!(

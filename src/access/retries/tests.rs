@@ -17,6 +17,7 @@ fn attempt() -> Attempt {
         station_from: None,
         received: Instant::now(),
         deadline: Instant::now(),
+        hold_until: Instant::now(),
     }
 }
 
@@ -28,6 +29,10 @@ fn key(attempt: &Attempt) -> AttemptKey {
 fn shared(attempt: Attempt) -> Attempt {
     let policy = ClientPolicy {
         shared_stations: true,
+        push: Vec::new(),
+        patience: Duration::from_secs(30),
+        pair: Duration::ZERO,
+        late_approval: Duration::from_secs(60),
         ..client()
     };
     Attempt {

@@ -27,6 +27,10 @@ pub(in crate::access) fn client() -> ClientPolicy {
         language: Language::Both,
         pool: Vec::new(),
         shared_stations: false,
+        push: Vec::new(),
+        patience: std::time::Duration::from_secs(30),
+        pair: std::time::Duration::ZERO,
+        late_approval: std::time::Duration::from_secs(60),
     }
 }
 
@@ -277,6 +281,10 @@ proptest! {
             Extra::Code(code) => {
                 let delimiter = rest.trim().strip_suffix(code).map(str::trim);
                 prop_assert!(matches!(delimiter, Some("" | "," | "\u{ff0c}")), "{:?}", rest);
+            }
+            Extra::Number(digits) => {
+                let word = rest.strip_prefix([',', '\u{ff0c}']);
+                prop_assert_eq!(word.map(str::trim), Some(digits));
             }
             Extra::Way(way) => {
                 let word = rest.strip_prefix([',', '\u{ff0c}']);

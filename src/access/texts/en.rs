@@ -30,6 +30,28 @@ pub(super) fn reply(text: &Text<'_>) -> String {
             format!("Your phone number is too new. Wait {hours} h or ask the help desk.")
         }
         Text::MessageLimit { minutes } => format!("Message limit. Wait {minutes} min."),
+        Text::AskNumber { number } => {
+            format!("Type {number} on your phone, approve, then enter OK here.")
+        }
+        Text::StillWaiting { codes: false } => {
+            "Not approved yet. Approve, then enter OK. 0 = cancel.".to_owned()
+        }
+        Text::StillWaiting { codes: true } => {
+            "Not approved yet. Approve, then enter OK, or enter a one-time password. 0 = cancel."
+                .to_owned()
+        }
+        Text::CodeInstead => "Your phone did not answer. Enter one-time password".to_owned(),
+        Text::ApproveThenConnect => "Approve on your phone, then connect again.".to_owned(),
+        Text::DeniedOnPhone => "Denied on your phone.".to_owned(),
+        Text::PromptLimit { minutes } => {
+            format!("Too many prompts. Use a code or wait {minutes} min.")
+        }
+        Text::NumberMissing { delimiter } => format!(
+            "Add {delimiter} and 2 digits of your choice to the password, then type them on your phone."
+        ),
+        Text::Exposed => {
+            "Stopped for safety. Change your password or ask the help desk.".to_owned()
+        }
         Text::Denied => "This login is not allowed.".to_owned(),
         Text::TimedOut => "Timed out. Please connect again.".to_owned(),
         Text::Trouble { reference } => format!("Service problem (ref {reference})."),
@@ -39,7 +61,7 @@ pub(super) fn reply(text: &Text<'_>) -> String {
 fn sent(kind: FactorKind, end: &str) -> String {
     match kind {
         FactorKind::Voice => format!("Calling number ending {end}"),
-        FactorKind::Sms | FactorKind::Totp | FactorKind::Recovery => {
+        FactorKind::Push | FactorKind::Sms | FactorKind::Totp | FactorKind::Recovery => {
             format!("Code sent to number ending {end}")
         }
     }

@@ -29,6 +29,25 @@ pub(super) fn reply(text: &Text<'_>) -> String {
         Text::MessageLimit { minutes } => {
             format!("送信の上限です。{minutes}分後にもう一度")
         }
+        Text::AskNumber { number } => {
+            format!("スマホに数字 {number} を入力して承認。済んだら OK と入力")
+        }
+        Text::StillWaiting { codes: false } => {
+            "まだ承認されていません。承認後に OK、やめるときは 0".to_owned()
+        }
+        Text::StillWaiting { codes: true } => {
+            "まだ承認されていません。承認後に OK、または確認コードを入力。やめるときは 0".to_owned()
+        }
+        Text::CodeInstead => "スマホから応答がありません。確認コードを入力".to_owned(),
+        Text::ApproveThenConnect => "スマホで承認してから、もう一度接続してください".to_owned(),
+        Text::DeniedOnPhone => "スマホで拒否されました".to_owned(),
+        Text::PromptLimit { minutes } => {
+            format!("確認の回数が多すぎます。確認コードを使うか{minutes}分後に")
+        }
+        Text::NumberMissing { delimiter } => format!(
+            "パスワードの後に「{delimiter}」と好きな数字2桁を付けて接続し、その数字をスマホに入力"
+        ),
+        Text::Exposed => "安全のため停止中です。パスワードを変更するか窓口へ".to_owned(),
         Text::Denied => "このログインは許可されていません".to_owned(),
         Text::TimedOut => "時間切れです。もう一度接続してください".to_owned(),
         Text::Trouble { reference } => format!("認証サービスの障害です(番号 {reference})"),
@@ -38,7 +57,7 @@ pub(super) fn reply(text: &Text<'_>) -> String {
 fn sent(kind: FactorKind, end: &str) -> String {
     match kind {
         FactorKind::Voice => format!("末尾{end}の番号へ電話します"),
-        FactorKind::Sms | FactorKind::Totp | FactorKind::Recovery => {
+        FactorKind::Push | FactorKind::Sms | FactorKind::Totp | FactorKind::Recovery => {
             format!("SMSを末尾{end}の番号へ送信")
         }
     }

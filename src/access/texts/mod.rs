@@ -52,6 +52,22 @@ pub(super) enum Text<'a> {
     NumberTooNew { hours: u64 },
     /// Too many messages.
     MessageLimit { minutes: u64 },
+    /// A number is to be typed on the phone.
+    AskNumber { number: &'a str },
+    /// A number is still to be typed on the phone, or a code here.
+    StillWaiting { codes: bool },
+    /// No device could be reached in time: a code is asked for.
+    CodeInstead,
+    /// It may yet be approved; then the login is to be made again.
+    ApproveThenConnect,
+    /// It was denied on the phone.
+    DeniedOnPhone,
+    /// Too many prompts.
+    PromptLimit { minutes: u64 },
+    /// Two to four digits are to be added to the password.
+    NumberMissing { delimiter: char },
+    /// Reported, and the password not changed since.
+    Exposed,
     /// A rule denies.
     Denied,
     /// The challenge is not open any more.
@@ -69,6 +85,7 @@ impl Text<'_> {
                 | Self::Sent { .. }
                 | Self::WrongCodeAgain { .. }
                 | Self::UsedCodeAgain
+                | Self::CodeInstead
         )
     }
 }
@@ -102,7 +119,7 @@ pub(super) fn message(
     let minutes = (life.as_secs() / 60).max(1);
     let (ja, en) = match kind {
         FactorKind::Voice => (ja::call(code, &ja), en::call(code, &en)),
-        FactorKind::Totp | FactorKind::Sms | FactorKind::Recovery => {
+        FactorKind::Push | FactorKind::Totp | FactorKind::Sms | FactorKind::Recovery => {
             (ja::sms(code, minutes, &ja), en::sms(code, minutes, &en))
         }
     };
@@ -165,6 +182,15 @@ mod tests {
             Text::NumberRefused,
             Text::NumberTooNew { hours: u64::MAX },
             Text::MessageLimit { minutes: u64::MAX },
+            Text::AskNumber { number: "1234" },
+            Text::StillWaiting { codes: true },
+            Text::StillWaiting { codes: false },
+            Text::CodeInstead,
+            Text::ApproveThenConnect,
+            Text::DeniedOnPhone,
+            Text::PromptLimit { minutes: u64::MAX },
+            Text::NumberMissing { delimiter: ',' },
+            Text::Exposed,
             Text::Denied,
             Text::TimedOut,
             Text::Trouble {

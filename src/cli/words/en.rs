@@ -38,6 +38,7 @@ impl Words for En {
     fn form(&self, kind: FactorKind, digits: u8) -> String {
         let name = self.factor(kind);
         match kind {
+            FactorKind::Push => name.to_owned(),
             FactorKind::Recovery => format!("{name}, {digits} left"),
             FactorKind::Totp | FactorKind::Sms | FactorKind::Voice => {
                 format!("{name}, {digits} digits")
@@ -153,6 +154,7 @@ impl Words for En {
 
     fn factor(&self, kind: FactorKind) -> &'static str {
         match kind {
+            FactorKind::Push => "approval on a device",
             FactorKind::Totp => "authenticator app",
             FactorKind::Sms => "SMS",
             FactorKind::Voice => "voice call",
@@ -165,6 +167,7 @@ impl Words for En {
             Outcome::Accept => "accepted",
             Outcome::Reject => "rejected",
             Outcome::Challenge => "asked",
+            Outcome::Waiting => "waits",
             Outcome::Undecided => "not answered",
         }
     }
@@ -188,6 +191,51 @@ impl Words for En {
             Reason::CodeAskedAgain => Explained::new(
                 "The code was wrong or had been used before, and another try was given.",
                 "",
+            ),
+            Reason::PushAsked => Explained::new(
+                "The password was right, and the devices were asked to approve.",
+                "",
+            ),
+            Reason::PushStillOpen => Explained::new(
+                "Nobody had approved yet when the gear needed an answer, so it was asked to come again.",
+                "",
+            ),
+            Reason::PushApproved => Explained::new("A device approved.", ""),
+            Reason::PushRefused => Explained::new(
+                "What a device sent was not taken.",
+                "Read the note; if the device is a copy, remove it and pair it anew.",
+            ),
+            Reason::PushNumberWrong => Explained::new(
+                "The number typed on the device was not that of the login.",
+                "Type the number that this login shows, or that was added to its password.",
+            ),
+            Reason::ProvenLate => Explained::new(
+                "The approval came when the gear had given up, and this repeated login used it.",
+                "",
+            ),
+            Reason::PushDenied => Explained::new(
+                "The login was denied on a device.",
+                "If it was a mistake, log in again.",
+            ),
+            Reason::PushReported => Explained::new(
+                "The owner said that it was not them.",
+                "Change the password in the directory; look where the login came from.",
+            ),
+            Reason::PushUnanswered => Explained::new(
+                "Nobody approved in the time that the gear gives.",
+                "Open the page on the phone and log in again; look whether the gear waits long enough.",
+            ),
+            Reason::PromptLimit => Explained::new(
+                "There were too many prompts without a login, so none was opened.",
+                "Log in with a code, or wait; if the prompts were not yours, report them.",
+            ),
+            Reason::NumberMissing => Explained::new(
+                "The number for the device was not added to the password.",
+                "Add the delimiter and two digits to the password, and type them on the device.",
+            ),
+            Reason::Exposed => Explained::new(
+                "The owner reported a login that was not theirs, and the password has not changed since.",
+                "Change the password in the directory, or run: sekisho user clear-report USER",
             ),
             Reason::BadName => Explained::new(
                 "What was typed as user name is nobody's name.",

@@ -39,6 +39,7 @@ impl Words for Ja {
     fn form(&self, kind: FactorKind, digits: u8) -> String {
         let name = self.factor(kind);
         match kind {
+            FactorKind::Push => name.to_owned(),
             FactorKind::Recovery => format!("{name}、残り{digits}個"),
             FactorKind::Totp | FactorKind::Sms | FactorKind::Voice => format!("{name}、{digits}桁"),
         }
@@ -169,6 +170,7 @@ impl Words for Ja {
 
     fn factor(&self, kind: FactorKind) -> &'static str {
         match kind {
+            FactorKind::Push => "端末での承認",
             FactorKind::Totp => "認証アプリ",
             FactorKind::Sms => "SMS",
             FactorKind::Voice => "音声通話",
@@ -181,6 +183,7 @@ impl Words for Ja {
             Outcome::Accept => "許可",
             Outcome::Reject => "拒否",
             Outcome::Challenge => "質問",
+            Outcome::Waiting => "待機",
             Outcome::Undecided => "応答なし",
         }
     }
@@ -206,6 +209,48 @@ impl Words for Ja {
             Reason::CodeAskedAgain => Explained::new(
                 "確認コードが違うか使用済みのため、もう一度入力を求めました。",
                 "",
+            ),
+            Reason::PushAsked => Explained::new("パスワードは正しく、端末に承認を求めました。", ""),
+            Reason::PushStillOpen => Explained::new(
+                "機器が応答を必要とした時点でまだ承認されておらず、もう一度の応答を求めました。",
+                "",
+            ),
+            Reason::PushApproved => Explained::new("端末で承認されました。", ""),
+            Reason::PushRefused => Explained::new(
+                "端末からの送信は受け付けられませんでした。",
+                "注記を確認してください。端末の複製なら、削除して登録し直してください。",
+            ),
+            Reason::PushNumberWrong => Explained::new(
+                "端末に入力された数字が、このログインの数字と違います。",
+                "このログインの画面の数字、またはパスワードに付けた数字を入力してください。",
+            ),
+            Reason::ProvenLate => Explained::new(
+                "機器があきらめた後に承認され、その後の同じログインに使われました。",
+                "",
+            ),
+            Reason::PushDenied => Explained::new(
+                "端末で拒否されました。",
+                "間違いなら、もう一度ログインしてください。",
+            ),
+            Reason::PushReported => Explained::new(
+                "本人から「自分ではない」と報告がありました。",
+                "ディレクトリのパスワードを変更し、ログイン元を調べてください。",
+            ),
+            Reason::PushUnanswered => Explained::new(
+                "機器が待つ時間のうちに承認がありませんでした。",
+                "スマホでページを開いてからやり直し、機器の待ち時間が足りるか確認してください。",
+            ),
+            Reason::PromptLimit => Explained::new(
+                "ログインのないまま確認が続いたため、新しい確認は送りませんでした。",
+                "確認コードでログインするか、しばらく待ってください。覚えがなければ報告してください。",
+            ),
+            Reason::NumberMissing => Explained::new(
+                "端末に入力する数字が、パスワードの後にありません。",
+                "パスワードの後に区切り文字と好きな数字2桁を付け、その数字を端末に入力してください。",
+            ),
+            Reason::Exposed => Explained::new(
+                "本人から「自分ではない」と報告があり、その後パスワードが変更されていません。",
+                "ディレクトリのパスワードを変更するか、次を実行: sekisho user clear-report USER",
             ),
             Reason::BadName => Explained::new(
                 "入力されたユーザー名は名前として使えません。",

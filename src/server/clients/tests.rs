@@ -23,6 +23,10 @@ pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
             language: Language::Both,
             pool: Vec::new(),
             shared_stations: false,
+            push: Vec::new(),
+            patience: Duration::from_secs(30),
+            pair: Duration::ZERO,
+            late_approval: Duration::from_secs(60),
         }),
     }
 }

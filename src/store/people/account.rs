@@ -4,6 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::pushes::Pushes;
 use super::{LABEL, SQL, moment};
 use crate::account::{AccountId, Station};
 use crate::clock::Timestamp;
@@ -54,11 +55,13 @@ pub(in crate::store) struct AccountRow {
     /// Its factors, in the order of their numbers.
     pub(in crate::store) factors: Vec<Use>,
     stations: Vec<Seen>,
+    /// Prompts, their count, and a report.
+    pub(in crate::store) pushes: Pushes,
 }
 
 impl AccountRow {
     /// The account's row, if anything is kept about it.
-    pub(super) fn find(
+    pub(in crate::store) fn find(
         connection: &Connection,
         account: &AccountId,
     ) -> Result<Option<Self>, Error> {
@@ -85,6 +88,7 @@ impl AccountRow {
             newest: row.get(7)?,
             factors: serde_json::from_str(row.get_ref(8)?.as_str().unwrap_or_default())?,
             stations: serde_json::from_str(row.get_ref(9)?.as_str().unwrap_or_default())?,
+            pushes: Pushes::read(row.get_ref(10)?.as_str().unwrap_or_default())?,
         })
     }
 
@@ -118,7 +122,7 @@ impl AccountRow {
     }
 
     /// Adds a factor; `step` is the step of the code that proved it.
-    pub(super) fn add_factor(&mut self, factor: i64, step: Option<i64>) {
+    pub(in crate::store) fn add_factor(&mut self, factor: i64, step: Option<i64>) {
         self.factors
             .push(Use(factor, step.unwrap_or(NO_STEP), None));
     }
@@ -133,6 +137,13 @@ impl AccountRow {
         self.factors
             .iter()
             .any(|used| used.0 == factor && used.1 < step)
+    }
+
+    /// Moves a device's counter forward, without calling the device used.
+    pub(in crate::store) fn count(&mut self, factor: i64, counter: i64) {
+        if let Some(used) = self.factors.iter_mut().find(|used| used.0 == factor) {
+            used.1 = used.1.max(counter);
+        }
     }
 
     /// Marks a factor as used; a step, if it has any, only goes forward.
@@ -178,6 +189,7 @@ impl Writing {
             newest: None,
             factors: Vec::new(),
             stations: Vec::new(),
+            pushes: Pushes::default(),
         })
     }
 
@@ -194,7 +206,13 @@ impl Writing {
         let factors = serde_json::to_string(&row.factors)?;
         self.execute(
             SAVE_ACCOUNT,
-            params![row.id, row.newest, factors, row.stations()?],
+            params![
+                row.id,
+                row.newest,
+                factors,
+                row.stations()?,
+                row.pushes.text()?
+            ],
         )?;
         Ok(())
     }
@@ -237,6 +255,6 @@ pub(in crate::store) fn number(account: &AccountId) -> i64 {
 }
 
 /// As much of a text as is kept.
-pub(super) fn cut(text: &str) -> String {
+pub(in crate::store) fn cut(text: &str) -> String {
     text.chars().take(LABEL).collect()
 }

@@ -1,12 +1,12 @@
 -- :find-account
-SELECT stable, name, wrong, locks, locked_until, wrong_password, sent_until, newest, factors, stations
+SELECT stable, name, wrong, locks, locked_until, wrong_password, sent_until, newest, factors, stations, push
 FROM account WHERE id = ?1
 
 -- :add-account
 INSERT INTO account (id, stable, name) VALUES (?1, ?2, ?3)
 
 -- :save-account
-UPDATE account SET newest = ?2, factors = ?3, stations = ?4 WHERE id = ?1
+UPDATE account SET newest = ?2, factors = ?3, stations = ?4, push = ?5 WHERE id = ?1
 
 -- :name-account
 UPDATE account SET name = ?2 WHERE id = ?1

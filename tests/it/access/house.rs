@@ -189,6 +189,7 @@ pub(super) fn attempt(client: &Arc<ClientPolicy>, name: &str, typed: &str) -> At
         station_from: Some("Calling-Station-Id".into()),
         received: now,
         deadline: now + PATIENCE,
+        hold_until: now + PATIENCE,
     }
 }
 
@@ -209,6 +210,10 @@ pub(super) fn client(name: &str, code: &[CodeEntry]) -> Arc<ClientPolicy> {
         language: Language::Both,
         pool: Vec::new(),
         shared_stations: false,
+        push: Vec::new(),
+        patience: Duration::from_secs(30),
+        pair: Duration::ZERO,
+        late_approval: Duration::from_secs(60),
     })
 }
 
@@ -340,6 +345,8 @@ fn settings_of_the_room() -> Settings {
         code_life: Duration::from_secs(300),
         challenge_life: Duration::from_secs(120),
         challenge_rounds: 3,
+        prompt_life: Duration::from_secs(120),
+        prompt_digits: 2,
     }
 }
 
@@ -362,6 +369,8 @@ fn store_settings(folder: &Path) -> store::Settings {
             number_age: Duration::ZERO,
             password_window: Duration::from_millis(WINDOW_MILLIS.unsigned_abs()),
             station_known: 90 * DAY,
+            prompts: 5,
+            prompt_window: Duration::from_secs(900),
         },
     }
 }

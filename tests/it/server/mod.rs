@@ -147,6 +147,8 @@ fn limits() -> store::Limits {
         number_age: hour,
         password_window: hour,
         station_known: hour,
+        prompts: 5,
+        prompt_window: Duration::from_secs(900),
     }
 }
 
@@ -185,6 +187,10 @@ fn client(name: &str, network: &str, secret: &str) -> Client {
             language: Language::Both,
             pool: Vec::new(),
             shared_stations: false,
+            push: Vec::new(),
+            patience: Duration::from_secs(30),
+            pair: Duration::ZERO,
+            late_approval: Duration::from_secs(60),
         }),
     }
 }

@@ -50,6 +50,8 @@ fn limits() -> Limits {
         number_age: Duration::from_secs(72 * 3600),
         password_window: Duration::from_secs(900),
         station_known: Duration::from_secs(14 * 24 * 3600),
+        prompts: 5,
+        prompt_window: Duration::from_secs(900),
     }
 }
 

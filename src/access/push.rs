@@ -1,0 +1,461 @@
+//! Push: a prompt is opened once for an attempt, its packets wait for it, and what became of it is their answer (D6, D8).
+//!
+//! A login that waits is a line in a table of `server`, not a task: [`Wait`] says for what and until when, and
+//! [`conclude`](super::Access::conclude) gives the answers when that moment, or a decision, has come. All else is in the store, so that a
+//! prompt outlives the process.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::exchange::{Exchange, Settled, Undecided, micros};
+use super::proven::Proven;
+use super::retries::AttemptKey;
+use super::texts::{self, Text};
+use super::{ClientPolicy, PushMode, Room, Verdict, policy};
+use crate::account::{AttemptId, Decision, Durations, FactorKind, Outcome, Reason, Who};
+use crate::secret::{random_array, random_digits};
+use crate::store::{
+    ApprovalUsed, Challenge, Crossing, Error, NewPrompt, Prompt, PromptOpened, PromptStanding,
+    PromptState, Standing,
+};
+
+/// For what a reply is held, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The prompt.
+    pub prompt: AttemptId,
+    /// When the gear must have an answer.
+    pub until: Instant,
+    /// How many challenges may follow.
+    rounds_left: u8,
+}
+
+/// Why a held reply leaves now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The prompt was decided or withdrawn.
+    Decided,
+    /// The gear's patience ends.
+    Patience,
+    /// No device could be reached: where a code can be asked for, it is.
+    Unreachable,
+}
+
+/// A held reply, as `server` keeps it.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The client.
+    pub client: Arc<ClientPolicy>,
+    /// The address that the request came from.
+    pub nas: IpAddr,
+    /// When it came.
+    pub received: Instant,
+    /// For what it waits.
+    pub wait: Wait,
+}
+
+/// What earlier prompts mean for a packet.
+pub(super) enum Earlier {
+    /// It is of an attempt whose prompt is open: it waits with the others.
+    Join(AttemptId),
+    /// It is of an attempt that was approved when its gear had given up.
+    Late(AttemptId),
+    /// Nothing.
+    None,
+}
+
+/// Looks for a prompt of the packet's attempt. Without a station or port that tells where packets come from there is none.
+pub(super) fn earlier(exchange: &Exchange<'_>, who: &Who, standing: &Standing) -> Earlier {
+    if standing.prompts.is_empty() {
+        return Earlier::None;
+    }
+    let room = exchange.room;
+    let key = AttemptKey::of(&room.prompt_key, exchange.attempt, &who.key);
+    if !key.joins() {
+        return Earlier::None;
+    }
+    let (late, now) = (exchange.client().late_approval, room.clock.now());
+    let of_attempt = |known: &&PromptStanding| room.store.is_of_attempt(known, key.digest());
+    for known in standing.prompts.iter().filter(of_attempt) {
+        let id = known.prompt.id().clone();
+        match known.state {
+            PromptState::Open if known.prompt.crossing != Crossing::Shown => {
+                return Earlier::Join(id);
+            }
+            PromptState::Approved if known.is_fresh(late, now) => return Earlier::Late(id),
+            _ => {}
+        }
+    }
+    Earlier::None
+}
+
+/// Holds the reply for a prompt.
+pub(super) fn hold(exchange: &Exchange<'_>, prompt: AttemptId, rounds_left: u8) -> Settled {
+    let mut decision = exchange.decided(Outcome::Waiting, Reason::PushAsked);
+    decision.attempt = prompt.clone();
+    decision.factor = Some(FactorKind::Push);
+    let wait = Wait {
+        prompt,
+        until: exchange.attempt.hold_until,
+        rounds_left,
+    };
+    exchange.settled(Verdict::Wait(wait), Arc::new(decision))
+}
+
+/// Uses an approval that came too late for its own packet. `None` if somebody else was faster.
+pub(super) async fn use_late(
+    exchange: &mut Exchange<'_>,
+    proven: &Proven,
+    prompt: &AttemptId,
+) -> Result<Option<Settled>, Undecided> {
+    exchange.decision.factor = Some(FactorKind::Push);
+    let decision = exchange.decided(Outcome::Accept, Reason::ProvenLate);
+    let (store, late) = (&exchange.room.store, exchange.client().late_approval);
+    let used = store
+        .use_approval(&proven.account, prompt, Some(late), decision.clone())
+        .await?;
+    Ok(match used {
+        ApprovalUsed::Accepted => {
+            let reply = proven.facts.reply.clone();
+            Some(exchange.settled(Verdict::Accept { reply }, Arc::new(decision)))
+        }
+        ApprovalUsed::None(_) => None,
+    })
+}
+
+/// Opens a prompt, or joins the one of this attempt.
+pub(super) async fn open(
+    exchange: &mut Exchange<'_>,
+    proven: &Proven,
+    (mode, typed): (PushMode, Option<&str>),
+) -> Result<Settled, Undecided> {
+    exchange.decision.factor = Some(FactorKind::Push);
+    let settings = &exchange.setup.settings;
+    let number: Option<Box<str>> = match mode {
+        PushMode::Shown => Some(random_digits(usize::from(settings.prompt_digits)).into()),
+        PushMode::Typed => Some(typed.unwrap_or_default().into()),
+        PushMode::Approve => None,
+    };
+    let challenge = (mode == PushMode::Shown)
+        .then(|| challenge(exchange.room.clock.now(), settings.prompt_life, proven))
+        .map(|challenge| (random_array(), challenge));
+    let outcome = match challenge {
+        Some(_) => Outcome::Challenge,
+        None => Outcome::Waiting,
+    };
+    let decision = exchange.decided(outcome, Reason::PushAsked);
+    let new = new_prompt(exchange, proven, (mode, number.clone()), challenge.clone());
+    let opened = exchange
+        .room
+        .store
+        .join_or_open_prompt(new, decision.clone())
+        .await?;
+    match opened {
+        PromptOpened::Opened { withdrawn } => {
+            let room = exchange.room;
+            withdrawn.into_iter().for_each(|id| room.waiters.tell(id));
+            room.bells.ring(exchange.setup, proven);
+        }
+        PromptOpened::Joined(id) => return Ok(hold(exchange, id, proven.rounds_left)),
+        PromptOpened::Limited { until } => {
+            let wait = until.since(exchange.room.clock.now());
+            let minutes = texts::minutes(wait);
+            let text = Text::PromptLimit { minutes };
+            return exchange
+                .refuse_proven(proven, Reason::PromptLimit, &text)
+                .await;
+        }
+    }
+    let Some((state, challenge)) = challenge else {
+        let id = exchange.decision.attempt.clone();
+        return Ok(hold(exchange, id, proven.rounds_left));
+    };
+    let number = number.as_deref().unwrap_or_default();
+    let text = Text::AskNumber { number };
+    let text = texts::reply(&text, proven.facts.language, exchange.client());
+    let text = text.unwrap_or_default();
+    let verdict = Verdict::Challenge { state, text };
+    let mut settled = exchange.settled(verdict, Arc::new(decision));
+    settled.challenge = Some(challenge);
+    Ok(settled)
+}
+
+fn challenge(now: crate::clock::Timestamp, life: Duration, proven: &Proven) -> Challenge {
+    Challenge {
+        account: proven.account.clone(),
+        name: proven.name.clone(),
+        client: proven.client.clone(),
+        asked: FactorKind::Push,
+        facts: proven.facts.clone(),
+        rounds_left: proven.rounds_left.saturating_sub(1),
+        expires: now.after(life),
+    }
+}
+
+fn new_prompt(
+    exchange: &Exchange<'_>,
+    proven: &Proven,
+    (mode, number): (PushMode, Option<Box<str>>),
+    challenge: Option<([u8; 16], Challenge)>,
+) -> NewPrompt {
+    let (room, attempt) = (exchange.room, exchange.attempt);
+    let key = AttemptKey::of(&room.prompt_key, attempt, &proven.name);
+    let now = room.clock.now();
+    let digits = number.as_deref().map_or(0, str::len);
+    NewPrompt {
+        prompt: Prompt {
+            account: proven.account.clone(),
+            name: proven.name.clone(),
+            client: exchange.client().name.clone(),
+            nas: attempt.nas,
+            facts: proven.facts.clone(),
+            crossing: match mode {
+                PushMode::Shown => Crossing::Shown,
+                PushMode::Typed => Crossing::Typed,
+                PushMode::Approve => Crossing::None,
+            },
+            digits: u8::try_from(digits).unwrap_or(u8::MAX),
+            joins: key.joins(),
+            test: None,
+            opened: now,
+            expires: now.after(exchange.setup.settings.prompt_life),
+        },
+        attempt: *key.digest(),
+        number,
+        late: exchange.client().late_approval,
+        challenge,
+    }
+}
+
+/// The answer to a challenge that waits for a prompt, if it is no code: looks what became of it.
+pub(super) async fn answer(
+    exchange: &mut Exchange<'_>,
+    proven: &Proven,
+) -> Result<Settled, Undecided> {
+    exchange.decision.factor = Some(FactorKind::Push);
+    let prompt = proven.facts.attempt.clone();
+    let store = &exchange.room.store;
+    let known = store.prompt(&prompt)?;
+    let state = known.map_or(PromptState::Over, |known| known.state);
+    match state {
+        PromptState::Open => return Ok(hold(exchange, prompt, proven.rounds_left)),
+        PromptState::Approved => {
+            let decision = exchange.decided(Outcome::Accept, Reason::Proven);
+            let used = store
+                .use_approval(&proven.account, &prompt, None, decision.clone())
+                .await?;
+            if used == ApprovalUsed::Accepted {
+                let reply = proven.facts.reply.clone();
+                let verdict = Verdict::Accept { reply };
+                return Ok(exchange.settled(verdict, Arc::new(decision)));
+            }
+        }
+        PromptState::Denied | PromptState::Used | PromptState::Withdrawn | PromptState::Over => {}
+    }
+    let (reason, text) = refused(state);
+    exchange.refuse_proven(proven, reason, &text).await
+}
+
+/// Gives a login up: its prompt is withdrawn.
+pub(super) async fn give_up(
+    exchange: &mut Exchange<'_>,
+    proven: &Proven,
+) -> Result<Settled, Undecided> {
+    exchange.decision.factor = Some(FactorKind::Push);
+    exchange.decision.note = Some("given up where the login was made".into());
+    withdraw(exchange.room, proven).await?;
+    exchange
+        .refuse_proven(proven, Reason::PushUnanswered, &Text::TimedOut)
+        .await
+}
+
+/// Withdraws the prompt of an attempt that has found another end.
+pub(super) async fn withdraw(room: &Room, proven: &Proven) -> Result<(), Error> {
+    let prompt = &proven.facts.attempt;
+    if room.store.withdraw_prompt(&proven.account, prompt).await? {
+        room.waiters.tell(prompt.clone());
+    }
+    Ok(())
+}
+
+const fn refused(state: PromptState) -> (Reason, Text<'static>) {
+    match state {
+        PromptState::Denied => (Reason::PushDenied, Text::DeniedOnPhone),
+        PromptState::Open
+        | PromptState::Approved
+        | PromptState::Used
+        | PromptState::Withdrawn
+        | PromptState::Over => (Reason::PushUnanswered, Text::TimedOut),
+    }
+}
+
+/// Answers all packets that wait for one prompt: an approval is used once for them together.
+pub(super) async fn conclude(
+    room: &Room,
+    held: &[Held],
+    ending: Ending,
+) -> Option<(Vec<Verdict>, Arc<Decision>)> {
+    let first = held.first()?;
+    match ended(room, first, ending).await {
+        Ok(Some((verdict, decision, challenge))) => {
+            let mut verdicts = vec![verdict.clone()];
+            for _ in held.iter().skip(1) {
+                let again = again(room, &verdict, challenge.as_ref(), &decision).await;
+                verdicts.push(again.unwrap_or(Verdict::Undecided));
+            }
+            Some((verdicts, decision))
+        }
+        Ok(None) => None,
+        Err(error) => {
+            let mut decision = record(room, first, None, Outcome::Undecided);
+            decision.reason = Reason::StoreUnavailable;
+            decision.note = Some(error.to_string().into());
+            let decision = Arc::new(decision);
+            room.count_failure(&decision);
+            Some((vec![Verdict::Undecided; held.len()], decision))
+        }
+    }
+}
+
+/// Each packet has a State of its own.
+async fn again(
+    room: &Room,
+    verdict: &Verdict,
+    challenge: Option<&Challenge>,
+    decision: &Arc<Decision>,
+) -> Result<Verdict, Error> {
+    let (Verdict::Challenge { text, .. }, Some(challenge)) = (verdict, challenge) else {
+        return Ok(verdict.clone());
+    };
+    let state: [u8; 16] = random_array();
+    let store = &room.store;
+    store
+        .open_challenge(&state, challenge.clone(), decision.clone())
+        .await?;
+    let text = text.clone();
+    Ok(Verdict::Challenge { state, text })
+}
+
+type Ended = (Verdict, Arc<Decision>, Option<Challenge>);
+
+async fn ended(room: &Room, held: &Held, ending: Ending) -> Result<Option<Ended>, Error> {
+    let id = &held.wait.prompt;
+    let Some(known) = room.store.prompt(id)? else {
+        return refuse(room, held, None, PromptState::Over).await.map(Some);
+    };
+    let prompt = &known.prompt;
+    if known.state == PromptState::Approved {
+        let mut decision = record(room, held, Some(prompt), Outcome::Accept);
+        decision.reason = Reason::Proven;
+        let store = &room.store;
+        let used = store
+            .use_approval(&prompt.account, id, None, decision.clone())
+            .await?;
+        if used == ApprovalUsed::Accepted {
+            let reply = prompt.facts.reply.clone();
+            return Ok(Some((Verdict::Accept { reply }, Arc::new(decision), None)));
+        }
+    }
+    if known.state == PromptState::Open {
+        return still_open(room, held, prompt, ending).await;
+    }
+    let (prompt, state) = (Some(prompt), known.state);
+    refuse(room, held, prompt, state).await.map(Some)
+}
+
+/// The gear must have an answer, and there is no decision yet: it is asked to come again. The prompt stays open.
+async fn still_open(
+    room: &Room,
+    held: &Held,
+    prompt: &Prompt,
+    ending: Ending,
+) -> Result<Option<Ended>, Error> {
+    let (client, facts) = (&*held.client, &prompt.facts);
+    let standing = room.store.standing(&prompt.account, &facts.station)?;
+    let codes = policy::has_codes(&standing, client);
+    let asks = client.can_challenge() && held.wait.rounds_left > 0;
+    let (text, asked) = match ending {
+        Ending::Decided => return Ok(None),
+        Ending::Unreachable if !(asks && codes) => return Ok(None),
+        Ending::Unreachable => (Text::CodeInstead, FactorKind::Totp),
+        Ending::Patience => (Text::StillWaiting { codes }, FactorKind::Push),
+    };
+    if !asks {
+        let late = prompt.joins && !client.late_approval.is_zero();
+        let text = match late {
+            true => Text::ApproveThenConnect,
+            false => Text::TimedOut,
+        };
+        let mut decision = record(room, held, Some(prompt), Outcome::Reject);
+        decision.reason = Reason::PushUnanswered;
+        let decision = Arc::new(decision);
+        room.store.record(decision.clone()).await?;
+        let text = texts::reply(&text, facts.language, client);
+        return Ok(Some((Verdict::Reject { text }, decision, None)));
+    }
+    let life = room.setup.load().settings.challenge_life;
+    let challenge = Challenge {
+        account: prompt.account.clone(),
+        name: prompt.name.clone(),
+        client: prompt.client.clone(),
+        asked,
+        facts: facts.clone(),
+        rounds_left: held.wait.rounds_left.saturating_sub(1),
+        expires: room.clock.now().after(life),
+    };
+    let mut decision = record(room, held, Some(prompt), Outcome::Challenge);
+    decision.reason = Reason::PushStillOpen;
+    let (state, decision): ([u8; 16], _) = (random_array(), Arc::new(decision));
+    let store = &room.store;
+    store
+        .open_challenge(&state, challenge.clone(), decision.clone())
+        .await?;
+    let text = texts::reply(&text, facts.language, client).unwrap_or_default();
+    let verdict = Verdict::Challenge { state, text };
+    Ok(Some((verdict, decision, Some(challenge))))
+}
+
+async fn refuse(
+    room: &Room,
+    held: &Held,
+    prompt: Option<&Prompt>,
+    state: PromptState,
+) -> Result<Ended, Error> {
+    let (reason, text) = refused(state);
+    let mut decision = record(room, held, prompt, Outcome::Reject);
+    decision.reason = reason;
+    let decision = Arc::new(decision);
+    room.store.record(decision.clone()).await?;
+    let language = prompt.map_or(held.client.language, |prompt| prompt.facts.language);
+    let text = texts::reply(&text, language, &held.client);
+    Ok((Verdict::Reject { text }, decision, None))
+}
+
+/// The record of what is answered to a held packet.
+fn record(room: &Room, held: &Held, prompt: Option<&Prompt>, outcome: Outcome) -> Decision {
+    let facts = prompt.map(|prompt| &prompt.facts);
+    Decision {
+        attempt: held.wait.prompt.clone(),
+        at: room.clock.now(),
+        account: prompt.map(|prompt| prompt.account.clone()),
+        name: prompt.map_or_else(Arc::default, |prompt| prompt.name.as_str().into()),
+        client: held.client.name.clone(),
+        nas: held.nas,
+        station: facts.map_or(crate::account::Station::Unknown, |f| f.station.clone()),
+        station_from: facts.and_then(|facts| facts.station_from.clone()),
+        zone: facts.and_then(|facts| facts.zone.clone()),
+        rule: facts.and_then(|facts| facts.rule.clone()),
+        factor: Some(FactorKind::Push),
+        outcome,
+        reason: Reason::DeadlinePassed,
+        directory: None,
+        durations: Durations {
+            total: micros(held.received.elapsed()),
+            ..Durations::default()
+        },
+        note: None,
+    }
+}
