@@ -35,7 +35,8 @@ use throttle::Throttle;
 
 pub use exchange::reason_of;
 pub use settings::{
-    ClientPolicy, CodeEntry, Label, PasswordLimits, ReplyRule, Rule, Settings, Texts, Then, Zone,
+    ClientPolicy, CodeEntry, Label, PasswordLimits, PushMode, ReplyRule, Rule, Settings, Texts,
+    Then, Zone,
 };
 
 /// One packet's worth of a try to log in, as `server` read it.

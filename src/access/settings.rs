@@ -135,6 +135,35 @@ impl CodeEntry {
     }
 }
 
+/// How the number of a push crosses over between gear and phone (D8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushMode {
+    /// The text of an Access-Challenge shows it, and it is typed on the phone.
+    Shown,
+    /// The user adds 2 to 4 digits behind the delimiter of the password field, and types them on the phone.
+    Typed,
+    /// It does not: the phone asks for yes or no alone. Only where a client is configured so by name.
+    Approve,
+}
+
+impl PushMode {
+    /// The word of the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shown => "shown",
+            Self::Typed => "typed",
+            Self::Approve => "approve",
+        }
+    }
+
+    /// Whether the reply is held until the phone has answered.
+    #[must_use]
+    pub const fn holds_reply(self) -> bool {
+        matches!(self, Self::Typed | Self::Approve)
+    }
+}
+
 /// What text a client can show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Texts {
@@ -177,6 +206,14 @@ pub struct ClientPolicy {
     pub pool: Vec<IpNet>,
     /// Several people share one station address here (a terminal server, a NAT).
     pub shared_stations: bool,
+    /// The ways in which the number of a push crosses over here, in order of preference; without any there is no push.
+    pub push: Vec<PushMode>,
+    /// How long the gear waits for an answer, all retransmissions together.
+    pub patience: Duration,
+    /// How long a verdict is given again to the same attempt from the same place.
+    pub pair: Duration,
+    /// How long after its approval a push that came too late lets the next attempt in; zero is never.
+    pub late_approval: Duration,
 }
 
 impl Label {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -27,6 +29,10 @@ pub(in crate::access) fn client() -> ClientPolicy {
         language: Language::Both,
         pool: Vec::new(),
         shared_stations: false,
+        push: Vec::new(),
+        patience: Duration::from_secs(30),
+        pair: Duration::from_secs(10),
+        late_approval: Duration::from_secs(60),
     }
 }
 

@@ -209,6 +209,10 @@ pub(super) fn client(name: &str, code: &[CodeEntry]) -> Arc<ClientPolicy> {
         language: Language::Both,
         pool: Vec::new(),
         shared_stations: false,
+        push: Vec::new(),
+        patience: Duration::from_secs(30),
+        pair: Duration::from_secs(10),
+        late_approval: Duration::from_secs(60),
     })
 }
 
