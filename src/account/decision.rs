@@ -191,6 +191,8 @@ reasons! {
     UnreadablePassword = "unreadable-password",
     /// CHAP, MS-CHAP or EAP, for which no method is configured.
     UnsupportedMethod = "unsupported-method",
+    /// A health check of the gear, which nobody's login is.
+    HealthCheck = "health-check",
     /// The directory has no such person.
     UnknownUser = "unknown-user",
     /// The directory has several such people.

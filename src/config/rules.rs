@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::fault::Place;
 use super::reader::{Bounds, Table, Words, units};
-use super::{clients, directories};
+use super::{clients, directories, lint};
 use crate::access::{Label, ReplyRule, Rule, Settings, Then, Zone};
 use crate::account::ClientName;
 use crate::directory::same_dn_form;
@@ -218,6 +218,9 @@ fn rule(table: &Table<'_>, clients: &[Client], zones: &[Zone]) -> Rule {
         from: table.moment("from"),
         before: then(table, "before"),
     };
+    if let Some(group) = table.text("group") {
+        lint::judge_group(table, "group", group, clients);
+    }
     if !table.has("then") {
         table.missing("then", "\"ask\"");
     }

@@ -11,7 +11,7 @@ use super::duplicates::Ticket;
 use super::rejects::{self, Delay};
 use super::socket::{Local, Socket, canonical};
 use super::waiting::{self, Packet};
-use super::{House, reply, station};
+use super::{Client, House, probe, reply, station};
 use crate::access::{Attempt, Verdict, Wait};
 use crate::account::{AttemptId, Decision, Durations, Outcome, Reason};
 use crate::secret::Secret;
@@ -128,7 +128,7 @@ impl Drop for Fall {
 
 /// Does the work of one Access-Request.
 pub(super) async fn run(work: Work) {
-    let verdict = match credentials(&work.request, &work.known.client.secret) {
+    let verdict = match credentials(&work.request, &work.known.client) {
         Ok(credentials) => decide(&work, credentials).await,
         Err(refusal) => refuse(&work, refusal),
     };
@@ -236,9 +236,13 @@ fn refuse(work: &Work, refusal: Refusal) -> Verdict {
         },
         note: Some(refusal.note.into()),
     };
-    let decision = rooms
-        .access
-        .count_refusal(typed.unwrap_or_default(), decision);
+    let decision = match decision.reason {
+        // Nobody tried to log in: there is nothing to count.
+        Reason::HealthCheck => Arc::new(decision),
+        _ => rooms
+            .access
+            .count_refusal(typed.unwrap_or_default(), decision),
+    };
     rooms.telemetry.decision(&decision);
     client.policy.common_reject()
 }
@@ -308,7 +312,11 @@ fn reject(house: &House, known: &Known, outgoing: Outgoing, at: Instant) {
     }
 }
 
-fn credentials(request: &Request, secret: &Secret) -> Result<Credentials, Refusal> {
+fn credentials(request: &Request, client: &Client) -> Result<Credentials, Refusal> {
+    if let Some(probe) = probe::find(request, &client.probes) {
+        let note = format!("a health check: {probe}");
+        return Err(Refusal::new(Reason::HealthCheck, &note));
+    }
     if let Some(kind) = request.repeated() {
         let note = format!("attribute {kind} may occur once and occurs more often");
         return Err(Refusal::new(Reason::BadRequest, &note));
@@ -321,7 +329,7 @@ fn credentials(request: &Request, secret: &Secret) -> Result<Credentials, Refusa
         return Err(Refusal::new(Reason::UnsupportedMethod, &note));
     }
     let password = request
-        .user_password(secret)
+        .user_password(&client.secret)
         .map_err(|bad| Refusal::new(Reason::BadRequest, &bad.to_string()))?;
     Ok(Credentials {
         name: name.into(),

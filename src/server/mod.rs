@@ -7,6 +7,8 @@ mod clients;
 mod duplicates;
 mod listener;
 mod login;
+mod probe;
+mod profile;
 mod rejects;
 mod reply;
 mod socket;
@@ -39,6 +41,9 @@ use login::Outgoing;
 use rejects::Rejects;
 use socket::{Families, Port, Socket};
 use waiting::Waiting;
+
+pub use probe::Probe;
+pub use profile::{Again, Dialogue, GENERIC, Method, PROFILES, Profile, Signs};
 
 /// `[radius]`, `[client.NAME]` and `[reply.NAME]` after checking.
 #[derive(Clone, Debug)]
@@ -94,8 +99,12 @@ pub struct Client {
     pub addresses: Vec<IpNet>,
     /// The shared secret.
     pub secret: Secret,
+    /// What make of gear it is.
+    pub profile: &'static Profile,
     /// Whether requests must be signed.
     pub signing: Signing,
+    /// By what its health checks are known.
+    pub probes: Vec<Probe>,
     /// The attributes that tell the station, in order of trust.
     pub station: Vec<StationSource>,
     /// What is done when it could not be decided.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -28,9 +30,9 @@ pub(in crate::access) fn client() -> ClientPolicy {
         pool: Vec::new(),
         shared_stations: false,
         push: Vec::new(),
-        patience: std::time::Duration::from_secs(30),
-        pair: std::time::Duration::ZERO,
-        late_approval: std::time::Duration::from_secs(60),
+        patience: Duration::from_secs(30),
+        pair: Duration::from_secs(10),
+        late_approval: Duration::from_secs(60),
     }
 }
 

@@ -258,6 +258,10 @@ impl Words for En {
                 "The gear used a login method that is not supported here (CHAP, MS-CHAP or EAP).",
                 "Set the gear to PAP.",
             ),
+            Reason::HealthCheck => Explained::new(
+                "The gear looked whether anybody is there; it was nobody's login.",
+                "Nothing: a Reject is the answer that it waits for.",
+            ),
             Reason::UnknownUser => Explained::new(
                 "The directory knows nobody of this name.",
                 "Check the spelling, and whether the account exists.",

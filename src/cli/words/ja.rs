@@ -276,6 +276,10 @@ impl Words for Ja {
                 "機器がここで使えない認証方式(CHAP、MS-CHAP、EAP)を使いました。",
                 "機器の認証方式を PAP にしてください。",
             ),
+            Reason::HealthCheck => Explained::new(
+                "機器の動作確認です。利用者のログインではありません。",
+                "対応は不要です。拒否の応答で動作を確認できます。",
+            ),
             Reason::UnknownUser => Explained::new(
                 "この名前の利用者はディレクトリにいません。",
                 "綴りと、アカウントがあるかを確認してください。",

@@ -9,7 +9,9 @@ pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
         name: ClientName::new(name),
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
         secret: Secret::from("a secret that is long enough"),
+        profile: &crate::server::GENERIC,
         signing: Signing::Required,
+        probes: Vec::new(),
         station: Vec::new(),
         when_undecided: WhenUndecided::Discard,
         patience: Duration::from_secs(30),
@@ -25,7 +27,7 @@ pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
             shared_stations: false,
             push: Vec::new(),
             patience: Duration::from_secs(30),
-            pair: Duration::ZERO,
+            pair: Duration::from_secs(10),
             late_approval: Duration::from_secs(60),
         }),
     }

@@ -212,7 +212,7 @@ pub(super) fn client(name: &str, code: &[CodeEntry]) -> Arc<ClientPolicy> {
         shared_stations: false,
         push: Vec::new(),
         patience: Duration::from_secs(30),
-        pair: Duration::ZERO,
+        pair: Duration::from_secs(10),
         late_approval: Duration::from_secs(60),
     })
 }

@@ -157,8 +157,20 @@ const FAULTY: &[(&str, &str)] = &[
         "no whole path",
     ),
     (
-        "[client.b]\naddress = '192.0.2.9'\nsecret = 'long enough to be one'\nprofile = ¶'fortigate'",
-        "this version knows \"generic\" alone",
+        "[client.b]\naddress = '192.0.2.9'\nsecret = 'long enough to be one'\nprofile = ¶'fortigat'",
+        "`profile` cannot be \"fortigat\". (Did you mean \"fortigate\"?)",
+    ),
+    (
+        "[client.b]\naddress = '192.0.2.9'\nsecret = 'long enough to be one'\npush = [¶'show']",
+        "`push` cannot be \"show\". (Did you mean \"shown\"?)",
+    ),
+    (
+        "[client.b]\naddress = '192.0.2.9'\nsecret = 'long enough to be one'\nprobes = ['probe', ¶'*']",
+        "`probes`: \"*\" tells no health check from people. (Write a name",
+    ),
+    (
+        "[client.b]\naddress = '192.0.2.9'\nsecret = 'long enough to be one'\npair = ¶'5s'",
+        "(It may be 10s to 5m.)",
     ),
     (
         "[client.b]\naddress = '192.0.2.9'\nsecret = 'long enough to be one'\nstation = [¶'NAS-IP-Address']",

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use sekisho::config::{keys, parse_text};
+use sekisho::server::{PROFILES, Profile, Signs};
 
 type Keys = BTreeSet<(String, String)>;
 
@@ -154,5 +155,51 @@ fn each_line_of_the_shipped_file_is_of_the_right_kind() {
             .filter(|fault| !fault.what.contains("without") && !fault.what.contains("no effect"))
             .collect();
         assert!(own.is_empty(), "{name:?}: {own:#?}");
+    }
+}
+
+/// What the page must say of a profile, in the words of the file.
+fn words_of(profile: &Profile) -> Vec<String> {
+    let quoted = |words: Vec<&str>| {
+        let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+        format!("[{}]", words.join(", "))
+    };
+    let millis = profile.patience().as_millis();
+    let mut said = vec![match millis % 1000 {
+        0 => format!("patience \"{}s\"", millis / 1000),
+        _ => format!("patience \"{millis}ms\""),
+    }];
+    let code = profile.code.iter().map(|entry| entry.as_str());
+    said.push(format!("code {}", quoted(code.collect())));
+    let push = profile.push.iter().map(|mode| mode.as_str());
+    said.push(format!("push {}", quoted(push.collect())));
+    for (key, words) in [("station", profile.station), ("probes", profile.probes)] {
+        said.extend((!words.is_empty()).then(|| format!("{key} {}", quoted(words.to_vec()))));
+    }
+    if profile.reply_message != "both" {
+        said.push(format!("reply-message {:?}", profile.reply_message));
+    }
+    if profile.signing == Signs::Never {
+        said.push("require-message-authenticator false".to_owned());
+    }
+    said
+}
+
+#[test]
+fn the_page_says_what_each_profile_has() {
+    let page = read("docs/man/sekisho.toml.5");
+    let (_, profiles) = page.split_once(".Sh PROFILES\n").unwrap();
+    let (profiles, _) = profiles.split_once("\n.Sh ").unwrap();
+    let items: BTreeMap<_, _> = profiles
+        .split(".It Li ")
+        .skip(1)
+        .filter_map(|item| item.split_once('\n'))
+        .collect();
+    assert_eq!(items.len(), PROFILES.len());
+    for profile in PROFILES {
+        let text = items[profile.name];
+        for words in words_of(profile) {
+            assert!(text.contains(&words), "{}: {words}", profile.name);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod faults;
 mod files;
+mod gear;
 mod keys;
 mod secrets;
 mod settings;

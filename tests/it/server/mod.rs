@@ -16,7 +16,7 @@ use sekisho::account::{ClientName, Language};
 use sekisho::channel::{self, Channels};
 use sekisho::clock::Clock;
 use sekisho::secret::{Key, Secret};
-use sekisho::server::{Client, Rooms, Server, Settings, WhenUndecided};
+use sekisho::server::{Client, GENERIC, Rooms, Server, Settings, WhenUndecided};
 use sekisho::store::{self, Store};
 use sekisho::telemetry::{self, Telemetry};
 use sekisho::wire::{Answer, Asked, Query, Signing};
@@ -35,6 +35,7 @@ const SILENCE: Duration = Duration::from_millis(200);
 struct House {
     server: Server,
     telemetry: Telemetry,
+    store: Store,
     tracker: TaskTracker,
     stop: CancellationToken,
     settings: Settings,
@@ -57,7 +58,7 @@ impl House {
             directories: Vec::new(),
             channels,
         };
-        let access = Access::new(setup, store, clock.clone(), &key);
+        let access = Access::new(setup, store.clone(), clock.clone(), &key);
         let rooms = Rooms {
             access,
             telemetry: telemetry.clone(),
@@ -69,6 +70,7 @@ impl House {
         Self {
             server,
             telemetry,
+            store,
             tracker,
             stop,
             settings,
@@ -94,6 +96,12 @@ impl House {
 }
 
 impl House {
+    /// Rows of the audit trail, once everything is written.
+    async fn audited(&self) -> u64 {
+        self.store.flush().await.unwrap();
+        self.store.health().audit_rows
+    }
+
     /// Waits until a metric has a value.
     async fn comes_to(&self, line: &str, value: u64) {
         let equal = async {
@@ -173,7 +181,9 @@ fn client(name: &str, network: &str, secret: &str) -> Client {
         name: ClientName::new(name),
         addresses: vec![network.parse().unwrap()],
         secret: Secret::from(secret),
+        profile: &GENERIC,
         signing: Signing::Required,
+        probes: Vec::new(),
         station: Vec::new(),
         when_undecided: WhenUndecided::Reject,
         patience: Duration::from_secs(10),
@@ -189,7 +199,7 @@ fn client(name: &str, network: &str, secret: &str) -> Client {
             shared_stations: false,
             push: Vec::new(),
             patience: Duration::from_secs(30),
-            pair: Duration::ZERO,
+            pair: Duration::from_secs(10),
             late_approval: Duration::from_secs(60),
         }),
     }

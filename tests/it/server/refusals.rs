@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sekisho::access::Texts;
 use sekisho::account::Language;
+use sekisho::server::Probe;
 use sekisho::wire::{Answer, Code, Query};
 use tokio::time::Instant;
 
@@ -152,4 +153,37 @@ async fn proxy_states_come_back_in_order() {
     );
     let states: Vec<_> = answer.attributes(33).collect();
     assert_eq!(states, [&b"one"[..], b"two"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_checks_are_refused_by_a_reason_of_their_own_and_counted_nowhere() {
+    let checks = ["meraki_8021x_test", "#ACSACL#-IP*", "Connect-Info=test"];
+    let house = House::start(|settings| {
+        let probes = checks.iter().filter_map(|text| Probe::read(text));
+        settings.clients[0].probes = probes.collect();
+    });
+    let nas = Nas::new(house.radius());
+    let query = |name: &[u8]| {
+        let query = Query::access(7).with(1, name);
+        query.with_password(&nas.secret, b"whatever")
+    };
+    for query in [
+        query(b"meraki_8021x_test"),
+        query(b"#ACSACL#-IP-staff-5f2a"),
+        query(b"taro").with(77, b"test"),
+        // What would be a fault of a login is none of a health check.
+        Query::access(7).with(1, b"meraki_8021x_test"),
+    ] {
+        let answer = nas.ask(query);
+        assert_eq!(answer.code(), Code::AccessReject);
+    }
+    let decided = |reason: &str| {
+        format!(
+            "sekisho_decisions_total{{client=\"vpn\",outcome=\"reject\",reason=\"{reason}\",factor=\"none\"}}"
+        )
+    };
+    assert_eq!(house.metric(&decided("health-check")), 4);
+    assert_eq!(house.audited().await, 0);
+    nas.ask(query(b"taro").with(77, b"vpn-ssl"));
+    assert_eq!(house.audited().await, 1);
 }
