@@ -20,6 +20,7 @@ use super::{Answer, Attempt, Room, Setup, Then, Verdict, challenge};
 use crate::account::{
     AccountId, BadName, Decision, Durations, Outcome, Reason, TypedName, Who, shown,
 };
+use crate::clock::Timestamp;
 use crate::directory::{self, Bind, Entry, Found, State};
 use crate::secret::{Secret, random_array};
 use crate::store::Standing;
@@ -138,7 +139,7 @@ impl<'a> Exchange<'a> {
         }
         drop(place);
         let proven = Proven::first(self, who, &entry, policy::has_own(&standing));
-        let standing = match self.report_stands(&entry, standing).await? {
+        let standing = match self.report_stands((who, &entry), standing).await? {
             Report::Stands => {
                 return self
                     .refuse_proven(&proven, Reason::Exposed, &Text::Exposed)
@@ -201,16 +202,13 @@ impl<'a> Exchange<'a> {
     /// until then (D8).
     async fn report_stands(
         &mut self,
-        entry: &Entry,
+        (who, entry): (&Who, &Entry),
         mut standing: Box<Standing>,
     ) -> Result<Report, Undecided> {
         let Some(exposed) = standing.exposed else {
             return Ok(Report::Not(standing));
         };
-        if entry
-            .password_changed
-            .is_some_and(|changed| changed > exposed)
-        {
+        if changed_since(entry, exposed) || self.has_changed_since(who, exposed).await? {
             self.room.store.clear_report(&entry.id).await?;
             self.decision.note = Some("the password has changed since the report".into());
             standing.exposed = None;
@@ -220,6 +218,17 @@ impl<'a> Exchange<'a> {
             None => Report::Stands,
             Some(_) => Report::Not(standing),
         })
+    }
+
+    /// Asks anew whether the password has changed: who has just changed it does not wait until a remembered entry is forgotten.
+    async fn has_changed_since(&self, who: &Who, moment: Timestamp) -> Result<bool, Undecided> {
+        let Some(directory) = self.setup.directory(&who.directory) else {
+            return Ok(false);
+        };
+        let found = directory
+            .find_anew(&who.user, self.attempt.deadline)
+            .await?;
+        Ok(matches!(found, Found::One(entry) if changed_since(&entry, moment)))
     }
 
     fn rule(&mut self, entry: &Entry) -> Ruling {
@@ -329,6 +338,13 @@ impl<'a> Exchange<'a> {
             held_code: settled.held_code,
         })
     }
+}
+
+/// Whether the password was changed after a moment, as far as a directory tells it: to the second.
+fn changed_since(entry: &Entry, moment: Timestamp) -> bool {
+    entry
+        .password_changed
+        .is_some_and(|changed| changed.secs() >= moment.secs())
 }
 
 /// The text of a refusal that `policy` decided.

@@ -231,14 +231,23 @@ impl Directory {
     ///
     /// When it could not be asked.
     pub async fn find(&self, user: &str, deadline: Instant) -> Result<Found, Error> {
+        match self.inner.people.recall(user, Instant::now()) {
+            Some(entry) => Ok(Found::One(entry)),
+            None => self.find_anew(user, deadline).await,
+        }
+    }
+
+    /// Finds the entry of a user as it is now, and remembers it.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be asked.
+    pub async fn find_anew(&self, user: &str, deadline: Instant) -> Result<Found, Error> {
         let inner = &self.inner;
         let Some(filter) = inner.user_filter.of(user) else {
             return Ok(Found::Nobody);
         };
         let asked = Instant::now();
-        if let Some(entry) = inner.people.recall(user, asked) {
-            return Ok(Found::One(entry));
-        }
         let mut worst = Error::Unreachable;
         for host in inner.hosts.iter().filter(|host| host.is_up()) {
             match inner.look_up(host, filter, deadline).await {

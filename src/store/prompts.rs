@@ -478,6 +478,12 @@ impl Writing {
         let Some(known) = known.filter(|known| known.may_be_decided(by)) else {
             return Ok(PromptDecided::Unknown);
         };
+        if let DecidedBy::Device(device, _) = by
+            && known.prompt.test.is_none()
+            && !row.is_proven(device)
+        {
+            return Ok(PromptDecided::Unknown);
+        }
         let decided = match by {
             DecidedBy::Device(device, counter) if !row.is_new(device, counter) => {
                 PromptDecided::Replayed

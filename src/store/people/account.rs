@@ -139,6 +139,13 @@ impl AccountRow {
             .any(|used| used.0 == factor && used.1 < step)
     }
 
+    /// Whether a device was used, which is what proves it.
+    pub(in crate::store) fn is_proven(&self, factor: i64) -> bool {
+        self.factors
+            .iter()
+            .any(|used| used.0 == factor && used.2.is_some())
+    }
+
     /// Moves a device's counter forward, without calling the device used.
     pub(in crate::store) fn count(&mut self, factor: i64, counter: i64) {
         if let Some(used) = self.factors.iter_mut().find(|used| used.0 == factor) {

@@ -3,5 +3,6 @@
 mod code;
 mod house;
 mod limit;
+mod push;
 mod retry;
 mod sent;

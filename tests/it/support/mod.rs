@@ -5,6 +5,7 @@
 pub mod daemon;
 pub mod ds389;
 pub mod nas;
+pub mod phone;
 pub mod ports;
 pub mod samba;
 pub mod slapd;

@@ -145,6 +145,16 @@ impl Slapd {
         self.client("ldapmodify", ldif);
     }
 
+    /// Gives a person another password: the change is dated where a policy holds.
+    pub(crate) fn change_password(&self, uid: &str, new: &str) {
+        let output = Command::new("ldappasswd")
+            .args(["-x", "-H", &self.url(), "-D", ROOT_DN, "-w", ROOT_PASSWORD])
+            .args(["-s", new, &person_dn(uid)])
+            .output()
+            .expect("package ldap-utils is installed");
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// Sets a password policy for everybody, of `attribute: value` lines.
     pub(crate) fn set_policy(&self, lines: &[&str]) {
         let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
