@@ -15,7 +15,7 @@ use sekisho::channel::{self, Channels, Gateway, GatewayKind};
 use sekisho::clock::Clock;
 use sekisho::directory::{self, Directory, Groups, Protection, Server, same_dn_form};
 use sekisho::factor::Totp;
-use sekisho::secret::{Key, Secret};
+use sekisho::secret::Secret;
 use sekisho::store::{self, Limits, Proof, Store};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -27,43 +27,34 @@ use crate::support::slapd::{
 };
 
 /// Where people are when they are not on campus.
-pub(super) const HOME: &str = "198.51.100.7";
+pub(crate) const HOME: &str = "198.51.100.7";
 /// Somewhere on campus.
-pub(super) const CAMPUS: &str = "203.0.113.5";
+pub(crate) const CAMPUS: &str = "203.0.113.5";
 /// How long a wrong password counts here.
-pub(super) const WINDOW_MILLIS: i64 = 900_000;
+pub(crate) const WINDOW_MILLIS: i64 = 900_000;
 /// How long an attempt may take here; longer than any machine needs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) struct House {
-    pub(super) slapd: Slapd,
-    pub(super) access: Access,
-    pub(super) store: Store,
-    pub(super) clock: Clock,
+pub(crate) struct House {
+    pub(crate) slapd: Slapd,
+    pub(crate) access: Access,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
     folder: TempDir,
     stop: CancellationToken,
 }
 
 impl House {
     /// Starts with `hanako` and `yuki`, who have numbers, and `taro`, who has none and must always be asked.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for spool in ["sms", "voice"] {
             fs::create_dir(folder.path().join(spool)).unwrap();
         }
         let slapd = Slapd::start(&people());
         let clock = Clock::shifted(0);
-        let settings = store_settings(folder.path());
-        fs::create_dir_all(&settings.folder).unwrap();
-        let (key, _) = store::master_key(&settings).unwrap();
-        let store = Store::open(&settings, &key, clock.clone()).unwrap();
         let stop = CancellationToken::new();
-        let setup = Setup {
-            settings: settings_of_the_room(),
-            directories: vec![("campus".into(), open_directory(&slapd, &clock, &stop))],
-            channels: Channels::new(spools(&folder)).unwrap(),
-        };
-        let access = Access::new(setup, store.clone(), clock.clone(), &Key::random());
+        let (access, store) = open(&folder, &slapd, &clock, &stop);
         Self {
             slapd,
             access,
@@ -74,8 +65,17 @@ impl House {
         }
     }
 
+    /// Closes the store and opens it again, with a new room over it.
+    pub(crate) fn reopen(&mut self) {
+        let other = tempfile::tempdir().unwrap();
+        fs::create_dir(other.path().join("sms")).unwrap();
+        fs::create_dir(other.path().join("voice")).unwrap();
+        (self.access, self.store) = open(&other, &self.slapd, &self.clock, &self.stop);
+        (self.access, self.store) = open(&self.folder, &self.slapd, &self.clock, &self.stop);
+    }
+
     /// Enrols a TOTP for a user.
-    pub(super) async fn enrol(&self, user: &str) -> Totp {
+    pub(crate) async fn enrol(&self, user: &str) -> Totp {
         let totp = Totp::random();
         let account = self.access.account(user).await.unwrap().id.clone();
         let enrolled = self
@@ -86,12 +86,12 @@ impl House {
     }
 
     /// The code of this moment.
-    pub(super) fn code(&self, totp: &Totp) -> String {
+    pub(crate) fn code(&self, totp: &Totp) -> String {
         totp.code_at(self.clock.now())
     }
 
     /// Different codes that are right at no moment near this one.
-    pub(super) fn wrong_codes(&self, totp: &Totp) -> impl Iterator<Item = String> + use<> {
+    pub(crate) fn wrong_codes(&self, totp: &Totp) -> impl Iterator<Item = String> + use<> {
         let near: BTreeSet<String> = (-4_i64..=4)
             .map(|step| {
                 let at = self.clock.now().millis() + step * 30_000;
@@ -104,7 +104,7 @@ impl House {
     }
 
     /// Decides an attempt from home.
-    pub(super) async fn try_in(
+    pub(crate) async fn try_in(
         &self,
         client: &Arc<ClientPolicy>,
         name: &str,
@@ -114,7 +114,7 @@ impl House {
     }
 
     /// Answers a challenge.
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         &self,
         client: &Arc<ClientPolicy>,
         name: &str,
@@ -130,7 +130,7 @@ impl House {
     }
 
     /// Messages spooled for a way, as their text.
-    pub(super) fn messages(&self, way: &str) -> Vec<String> {
+    pub(crate) fn messages(&self, way: &str) -> Vec<String> {
         let files = fs::read_dir(self.folder.path().join(way))
             .into_iter()
             .flatten();
@@ -144,7 +144,7 @@ impl House {
     }
 
     /// The code in the only SMS.
-    pub(super) fn sms_code(&self) -> String {
+    pub(crate) fn sms_code(&self) -> String {
         let messages = self.messages("sms");
         assert_eq!(messages.len(), 1, "{messages:?}");
         let digits = messages[0].split(|c: char| !c.is_ascii_digit());
@@ -152,14 +152,14 @@ impl House {
     }
 
     /// Makes a gateway fail.
-    pub(super) fn break_gateway(&self, way: &str) {
+    pub(crate) fn break_gateway(&self, way: &str) {
         let path = self.folder.path().join(way);
         fs::remove_dir_all(&path).unwrap();
         fs::write(path, "no folder").unwrap();
     }
 
     /// Waits until slapd has logged so many binds of a user, and makes sure that there are no more.
-    pub(super) async fn has_bound(&self, user: &str, times: usize) {
+    pub(crate) async fn has_bound(&self, user: &str, times: usize) {
         let patience = Instant::now() + PATIENCE;
         let dn = person_dn(user);
         while self.slapd.binds(&dn) < times && Instant::now() < patience {
@@ -175,8 +175,27 @@ impl Drop for House {
     }
 }
 
+fn open(
+    folder: &TempDir,
+    slapd: &Slapd,
+    clock: &Clock,
+    stop: &CancellationToken,
+) -> (Access, Store) {
+    let settings = store_settings(folder.path());
+    fs::create_dir_all(&settings.folder).unwrap();
+    let (key, _) = store::master_key(&settings).unwrap();
+    let store = Store::open(&settings, &key, clock.clone()).unwrap();
+    let setup = Setup {
+        settings: settings_of_the_room(),
+        directories: vec![("campus".into(), open_directory(slapd, clock, stop))],
+        channels: Channels::new(spools(folder)).unwrap(),
+    };
+    let access = Access::new(setup, store.clone(), clock.clone(), &key);
+    (access, store)
+}
+
 /// An attempt from home.
-pub(super) fn attempt(client: &Arc<ClientPolicy>, name: &str, typed: &str) -> Attempt {
+pub(crate) fn attempt(client: &Arc<ClientPolicy>, name: &str, typed: &str) -> Attempt {
     let now = Instant::now();
     Attempt {
         client: client.clone(),
@@ -194,7 +213,7 @@ pub(super) fn attempt(client: &Arc<ClientPolicy>, name: &str, typed: &str) -> At
 }
 
 /// A client with these ways in.
-pub(super) fn client(name: &str, code: &[CodeEntry]) -> Arc<ClientPolicy> {
+pub(crate) fn client(name: &str, code: &[CodeEntry]) -> Arc<ClientPolicy> {
     Arc::new(ClientPolicy {
         name: ClientName::new(name),
         label: Label::default(),
@@ -218,17 +237,17 @@ pub(super) fn client(name: &str, code: &[CodeEntry]) -> Arc<ClientPolicy> {
 }
 
 /// A client whose gear can be asked.
-pub(super) fn asking() -> Arc<ClientPolicy> {
+pub(crate) fn asking() -> Arc<ClientPolicy> {
     client("vpn", &[CodeEntry::Challenge])
 }
 
 /// A client whose gear takes password and code in one.
-pub(super) fn appending() -> Arc<ClientPolicy> {
+pub(crate) fn appending() -> Arc<ClientPolicy> {
     client("wifi", &[CodeEntry::Appended])
 }
 
 /// The State of a challenge, and its text.
-pub(super) fn challenged(answer: &Answer) -> ([u8; 16], String) {
+pub(crate) fn challenged(answer: &Answer) -> ([u8; 16], String) {
     match &answer.verdict {
         Verdict::Challenge { state, text } => (*state, text.to_string()),
         other => panic!("{other:?} because {}", answer.decision.reason),
@@ -236,7 +255,7 @@ pub(super) fn challenged(answer: &Answer) -> ([u8; 16], String) {
 }
 
 /// The text of a reject, whose reason must be this.
-pub(super) fn rejected(answer: &Answer, reason: Reason) -> String {
+pub(crate) fn rejected(answer: &Answer, reason: Reason) -> String {
     match &answer.verdict {
         Verdict::Reject { text } => {
             assert_eq!(answer.decision.reason, reason, "{:?}", answer.decision);
@@ -247,7 +266,7 @@ pub(super) fn rejected(answer: &Answer, reason: Reason) -> String {
 }
 
 /// Whether it let in.
-pub(super) fn accepted(answer: &Answer) -> bool {
+pub(crate) fn accepted(answer: &Answer) -> bool {
     matches!(answer.verdict, Verdict::Accept { .. })
 }
 

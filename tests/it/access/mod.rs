@@ -1,7 +1,7 @@
 //! Attempts decided by the room itself: a real slapd, a real store, and a spool folder as gateway.
 
 mod code;
-mod house;
+pub(crate) mod house;
 mod limit;
 mod push;
 mod retry;
