@@ -6,6 +6,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use super::Template;
+use super::outward::NotPublic;
 
 /// Octets of an answer that are read: answers are a few hundred.
 const ANSWER: usize = 64 * 1024;
@@ -57,8 +58,10 @@ impl Fault {
         if error.is_connect() {
             let why = if error.is_timeout() {
                 "time-out"
-            } else if is_tls(error) {
+            } else if is_by::<rustls::Error>(error) {
                 "TLS refused"
+            } else if is_by::<NotPublic>(error) {
+                "no public address"
             } else {
                 "no connection"
             };
@@ -76,11 +79,11 @@ impl Fault {
     }
 }
 
-/// Whether rustls lies at the bottom of an error.
-fn is_tls(error: &reqwest::Error) -> bool {
+/// Whether an error of this kind lies at the bottom of another.
+fn is_by<E: std::error::Error + 'static>(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
+        if error.is::<E>() {
             return true;
         }
         // io::Error keeps what it wraps apart from its sources.
@@ -187,7 +190,7 @@ fn text(value: &Value) -> Option<String> {
 }
 
 /// The body, if it is no longer than answers are.
-async fn body(mut response: Response) -> Result<Vec<u8>, Fault> {
+pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, Fault> {
     let mut body = Vec::new();
     while let Some(chunk) = response
         .chunk()

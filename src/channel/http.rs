@@ -12,15 +12,8 @@ use zeroize::Zeroizing;
 
 use super::answer::{Fault, Judge};
 use super::template::{BadTemplate, HeaderPattern, JsonPattern, Pattern, Values, header_value};
-use super::{Auth, Body, Message, NumberForm, Settings, Template, tls};
+use super::{Auth, Body, Message, NumberForm, Settings, Template, outward, tls};
 use crate::secret::{Secret, hmac_sha256};
-
-/// How long a connection may take to come about; less of a try is left for the answer otherwise.
-const CONNECT: Duration = Duration::from_secs(5);
-/// Idle connections kept to one gateway: messages come singly.
-const IDLE: usize = 2;
-/// How long a probe may take.
-const PROBE: Duration = Duration::from_secs(5);
 
 /// A gateway ready to be asked.
 pub(super) struct HttpGateway {
@@ -113,12 +106,8 @@ impl HttpGateway {
     }
 
     /// Whether anything answers at the gateway's address.
-    pub(super) async fn probe(&self) -> Result<(), Fault> {
-        let asked = self.client.head(self.root.clone()).timeout(PROBE).send();
-        match asked.await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Fault::of_request(&error)),
-        }
+    pub(super) async fn probe(&self) -> Result<(), String> {
+        outward::probe(&self.client, self.root.clone()).await
     }
 
     async fn ask(&self, request: Request, deadline: Instant) -> Result<Option<String>, Fault> {
@@ -188,10 +177,7 @@ impl HttpGateway {
 impl Proof {
     fn of(auth: &Auth) -> io::Result<Self> {
         let authorization = |scheme: &str, credentials: &[u8]| {
-            let value = Zeroizing::new([scheme.as_bytes(), b" ", credentials].concat());
-            header_value(&value)
-                .map(Self::Authorization)
-                .ok_or_else(|| unusable("the credentials hold a control character"))
+            outward::authorization(scheme, credentials).map(Self::Authorization)
         };
         match auth {
             Auth::None => Ok(Self::None),
@@ -260,22 +246,12 @@ fn root(url: &str) -> io::Result<Url> {
 }
 
 fn client(template: &Template, root: &Url) -> io::Result<Client> {
-    let builder = Client::builder();
     let builder = match root.scheme() {
-        "https" => builder
-            .tls_backend_preconfigured(tls::configuration(template.ca_file.as_deref())?)
-            .https_only(true),
+        "https" => {
+            outward::builder(tls::configuration(template.ca_file.as_deref())?).https_only(true)
+        }
         // No TLS is spoken, so no roots are looked for.
-        _ => builder.tls_backend_preconfigured(tls::without_roots()?),
+        _ => outward::builder(tls::without_roots()?),
     };
-    builder
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
-        .connect_timeout(CONNECT)
-        .pool_max_idle_per_host(IDLE)
-        .user_agent(concat!("sekisho/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(io::Error::other)
+    builder.build().map_err(io::Error::other)
 }

@@ -1,17 +1,22 @@
-//! Reaches a phone: SMS and voice by HTTP gateways, or a spool folder for trials.
+//! Reaches a phone: SMS and voice by HTTP gateways, or a spool folder for trials; doorbells of the portal; a site's own push
+//! service. And those who must hear of an alert.
 //!
 //! Gateways are tried in order until one takes the message. Where one may have taken it without saying so (a time-out after
 //! the request was sent), the next is tried all the same: two messages with one code are better than none. Not here: what
 //! is said (`access` has the texts) and whether it may be sent (`store` counts).
 
+mod alert;
 mod answer;
 mod http;
 mod number;
+mod outward;
 pub mod presets;
+mod push;
 mod settings;
 mod spool;
 mod template;
 mod tls;
+mod webhook;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,14 +25,30 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::account::Language;
+use crate::clock::Clock;
 use crate::secret::Secret;
 
+use alert::Alarm;
 use answer::Fault;
 use http::HttpGateway;
+use push::Bells;
+use webhook::Caller;
 
+pub use alert::{Alert, Alerted, Notice};
 pub use number::Number;
-pub use settings::{Auth, Body, Gateway, GatewayKind, NumberForm, Settings, Template};
+pub use outward::{BadEndpoint, Endpoint, Reach};
+pub use push::{
+    BadService, BadSubject, BadSubscription, BadTopic, BadVapidKey, Doorbell, Ring, Rung, Service,
+    Subject, Subscription, Topic, VapidKey,
+};
+pub use settings::{
+    Alerts, Auth, Body, Gateway, GatewayKind, Mail, MailTls, Ntfy, NumberForm, Push, Settings,
+    Template, WebPush, Webhook,
+};
 pub use template::BadTemplate;
+pub use webhook::{
+    Answer, Asked, BadAnswer, Choice, Matching, Polled, Question, SIGNATURE, TIMESTAMP,
+};
 
 /// Why a text is no number that may be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +97,9 @@ pub enum Error {
     Failed(String),
 }
 
+/// What the site's own push service is called by a probe.
+const WEBHOOK: &str = "push.webhook";
+
 /// By which way a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -101,6 +125,11 @@ pub struct Channels {
     settings: Arc<Settings>,
     sms: Arc<[Ready]>,
     voice: Arc<[Ready]>,
+    bells: Arc<Bells>,
+    webhook: Option<Arc<Caller>>,
+    alarm: Arc<Alarm>,
+    vapid: Option<VapidKey>,
+    clock: Clock,
 }
 
 impl Channels {
@@ -108,14 +137,27 @@ impl Channels {
     ///
     /// # Errors
     ///
-    /// When a CA file cannot be read, or a template cannot be used; the text names the gateway.
+    /// When a CA file cannot be read, or a template cannot be used; the text names the gateway or the table.
     pub fn new(settings: Settings) -> Result<Self, std::io::Error> {
         let sms = ready(&settings.sms)?;
         let voice = ready(&settings.voice)?;
+        let push = settings.push.as_ref();
+        let bells = Bells::new(push).map_err(named("push"))?;
+        let webhook = push
+            .and_then(|push| push.webhook.as_ref())
+            .map(|webhook| Caller::new(webhook).map(Arc::new))
+            .transpose()
+            .map_err(named(WEBHOOK))?;
+        let alarm = Alarm::new(&settings.alerts).map_err(named("alert"))?;
         Ok(Self {
             settings: Arc::new(settings),
             sms,
             voice,
+            bells: Arc::new(bells),
+            webhook,
+            alarm: Arc::new(alarm),
+            vapid: None,
+            clock: Clock::system(),
         })
     }
 
@@ -156,17 +198,29 @@ impl Channels {
     }
 
     /// Asks each HTTP gateway whether its host can be reached, without sending: with a HEAD request of the root, to which any
-    /// answer at all is a good one. A spool folder must be there.
+    /// answer at all is a good one. A spool folder must be there. Push services, webhooks and the mail server are reached for, too.
     pub async fn probe(&self) -> Vec<(Arc<str>, Result<(), String>)> {
         let mut seen = Vec::new();
         for gateway in self.sms.iter().chain(self.voice.iter()) {
             let result = match &gateway.way {
-                Way::Http(http) => http.probe().await.map_err(|fault| fault.to_string()),
+                Way::Http(http) => http.probe().await,
                 Way::Spool(folder) if folder.is_dir() => Ok(()),
                 Way::Spool(folder) => Err(format!("there is no folder {}", folder.display())),
             };
             seen.push((Arc::clone(&gateway.name), result));
         }
+        let (bells, webhook, alarm) = tokio::join!(
+            self.bells.probe(),
+            async { Some(self.webhook.as_ref()?.probe().await) },
+            self.alarm.probe(),
+        );
+        seen.extend(bells);
+        seen.extend(webhook.map(|result| (Arc::from(WEBHOOK), result)));
+        seen.extend(
+            alarm
+                .into_iter()
+                .map(|(name, result)| (name.into(), result)),
+        );
         seen
     }
 
@@ -243,4 +297,8 @@ fn ready(gateways: &[Gateway]) -> std::io::Result<Arc<[Ready]>> {
             })
         })
         .collect()
+}
+
+fn named(name: &'static str) -> impl Fn(std::io::Error) -> std::io::Error {
+    move |error| std::io::Error::new(error.kind(), format!("{name}: {error}"))
 }

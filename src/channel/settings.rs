@@ -1,12 +1,16 @@
-//! What can be set about gateways.
+//! What can be set about gateways, doorbells and alerts.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lettre::message::Mailbox;
+
+use super::outward::Endpoint;
+use super::push::{Service, Subject};
 use crate::secret::Secret;
 
-/// `[sms]` and `[voice]` after checking: gateways in fail-over order, and the countries allowed.
+/// `[sms]` and `[voice]` after checking: gateways in fail-over order, and the countries allowed; `[push]` and `[alert]`.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Gateways for SMS, in order; none: no SMS.
@@ -18,6 +22,98 @@ pub struct Settings {
     pub countries: Vec<String>,
     /// The country whose national forms (a leading 0, as in 090-…) are understood; `+81`.
     pub home: String,
+    /// `[push]`: how phones are rung to approve; none: they are not.
+    pub push: Option<Push>,
+    /// `[alert]`: who hears of what must not wait.
+    pub alerts: Alerts,
+}
+
+/// `[push]`: the doorbells, and a site's own push service.
+#[derive(Clone, Debug, Default)]
+pub struct Push {
+    /// Web Push to browsers and installed web apps.
+    pub web: Option<WebPush>,
+    /// The site's ntfy server.
+    pub ntfy: Option<Ntfy>,
+    /// The site's own service, which asks and answers.
+    pub webhook: Option<Webhook>,
+}
+
+/// Web Push (RFC 8030).
+#[derive(Clone, Debug)]
+pub struct WebPush {
+    /// Whom a push service can write to about us.
+    pub subject: Subject,
+    /// Push services beside those of the browsers' makers.
+    pub services: Vec<Service>,
+    /// For at least so long a push service keeps a message for a phone that is asleep.
+    pub ttl: Duration,
+}
+
+/// A server of ntfy.
+#[derive(Clone, Debug)]
+pub struct Ntfy {
+    /// Its root.
+    pub server: Endpoint,
+    /// The access token, if it wants one.
+    pub token: Option<Secret>,
+    /// How long one try may take.
+    pub timeout: Duration,
+}
+
+/// A webhook: what is sent, and what comes back, is signed with one key.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// The key of the HMAC.
+    pub key: Secret,
+    /// How long one try may take.
+    pub timeout: Duration,
+    /// How often it is asked for an answer; none: it posts the answer to the portal. Alerts have no answer.
+    pub poll: Option<Duration>,
+}
+
+/// `[alert]`: where alerts go.
+#[derive(Clone, Debug, Default)]
+pub struct Alerts {
+    /// To a webhook.
+    pub webhook: Option<Webhook>,
+    /// By mail.
+    pub mail: Option<Mail>,
+}
+
+/// The mail of alerts.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// The server's name or address.
+    pub server: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub tls: MailTls,
+    /// PEM file of the CAs to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// User and password, if the server wants them.
+    pub credentials: Option<(String, Secret)>,
+    /// The sender.
+    pub from: Mailbox,
+    /// Whom it goes to.
+    pub to: Vec<Mailbox>,
+    /// How long one mail may take.
+    pub timeout: Duration,
+}
+
+/// How a connection to a mail server is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MailTls {
+    /// Begun in the clear, TLS demanded before anything is said (RFC 3207).
+    #[default]
+    StartTls,
+    /// TLS from the first octet (RFC 8314).
+    Tls,
+    /// None, to loopback alone.
+    None,
 }
 
 /// A gateway.

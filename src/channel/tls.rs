@@ -1,5 +1,6 @@
-//! The TLS towards gateways: rustls, with the system's roots or a site's own CAs.
+//! The TLS towards gateways and other servers: rustls, with the system's roots or a site's own CAs.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,26 +32,29 @@ fn trusting(roots: RootCertStore) -> io::Result<ClientConfig> {
         .with_no_client_auth())
 }
 
-fn own_roots(file: &Path) -> io::Result<RootCertStore> {
-    let fault = |why: String| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{}: {why}", file.display()),
-        )
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in
-        CertificateDer::pem_file_iter(file).map_err(|error| fault(error.to_string()))?
-    {
-        let certificate = certificate.map_err(|error| fault(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| fault(error.to_string()))?;
+/// The certificates of a PEM file; one at least.
+pub(super) fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let read = || CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>();
+    let certificates = read().map_err(|error| fault(file, error))?;
+    if certificates.is_empty() {
+        return Err(fault(file, "there is no certificate in it"));
     }
-    if roots.is_empty() {
-        return Err(fault("there is no certificate in it".to_owned()));
+    Ok(certificates)
+}
+
+fn own_roots(file: &Path) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        roots.add(certificate).map_err(|error| fault(file, error))?;
     }
     Ok(roots)
+}
+
+fn fault(file: &Path, why: impl fmt::Display) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("{}: {why}", file.display()),
+    )
 }
 
 fn system_roots() -> io::Result<RootCertStore> {

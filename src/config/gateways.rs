@@ -62,6 +62,7 @@ pub(super) fn read(root: &Table<'_>, clients: &[Client]) -> Settings {
         voice: gateways(root.table("voice"), "voice"),
         countries,
         home,
+        ..Settings::default()
     };
     for (way, key, gateways) in [
         (FactorKind::Sms, "sms", &settings.sms),

@@ -320,6 +320,7 @@ fn spools(folder: &TempDir) -> channel::Settings {
         voice: vec![spool("voice")],
         countries: vec!["+81".into()],
         home: "+81".into(),
+        ..channel::Settings::default()
     }
 }
 

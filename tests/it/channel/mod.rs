@@ -26,6 +26,7 @@ fn settings(gateways: Vec<Gateway>) -> Settings {
         voice: Vec::new(),
         countries: vec!["+81".to_owned()],
         home: "+81".to_owned(),
+        ..Settings::default()
     }
 }
 
