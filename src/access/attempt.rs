@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::exchange::{Exchange, Settled, Undecided, micros, reason_of};
-use super::policy::{self, Facts, RuleFacts, Ruling, Step};
+use super::policy::{self, Facts, Reach, RuleFacts, Ruling, Step};
 use super::proven::{self, Proven};
-use super::push::{self, Earlier};
+use super::push::{self, Earlier, Phones};
 use super::retries::{AttemptKey, Entered};
 use super::sending;
 use super::split::{Extra, Forms, split};
@@ -26,7 +26,7 @@ use crate::secret::{Secret, random_array};
 use crate::store::Standing;
 
 /// Decides one attempt, before its deadline.
-pub(super) async fn decide(room: &Room, attempt: &Attempt) -> Answer {
+pub(super) async fn decide(room: &Arc<Room>, attempt: &Attempt) -> Answer {
     let setup = room.setup.load_full();
     let mut exchange = Exchange::begin(room, &setup, attempt);
     let undecided = match timeout_at(attempt.deadline, exchange.run()).await {
@@ -131,7 +131,8 @@ impl<'a> Exchange<'a> {
             Earlier::Late(prompt) if ruling.then == Then::Ask => Some(prompt),
             Earlier::Join(_) | Earlier::Late(_) | Earlier::None => None,
         };
-        let forms = Forms::of(&standing, self.client());
+        let phone = policy::has_device(&standing) || self.setup.channels.has_webhook();
+        let forms = Forms::of(&standing, self.client(), phone);
         let parts = split(typed, self.client(), forms, ruling.then);
         self.held_code = matches!(parts.extra, Extra::Code(_));
         if let Bind::Refused(refusal) = self.bind(&entry, parts.password).await? {
@@ -265,12 +266,24 @@ impl<'a> Exchange<'a> {
         standing: &Standing,
         (then, extra): (Then, Extra<'_>),
     ) -> Result<Settled, Undecided> {
+        let mut phones = Phones::of(self, standing, then)?;
+        if let Some(settled) = self
+            .push(&proven, standing, (then, &extra), &phones)
+            .await?
+        {
+            return Ok(settled);
+        }
+        if phones.devices.is_empty() {
+            // The site's own push service was asked, and could not.
+            phones = Phones::default();
+        }
         let now = self.room.clock.now();
         let step = policy::step(&Facts {
             then,
             client: self.client(),
             standing,
             extra: &extra,
+            phone: phones.phone(),
             reach: sending::reach(self.setup, entry, proven.own),
             now,
         });
@@ -289,25 +302,54 @@ impl<'a> Exchange<'a> {
                 // Boxed: what reaches gateways is large, and most logins do not.
                 Box::pin(sending::send(self, &mut proven, entry, kind, open)).await
             }
-            Step::Push(mode) => {
-                let typed = match extra {
-                    Extra::Number(digits) => Some(digits),
-                    Extra::Nothing | Extra::Code(_) | Extra::Way(_) => None,
-                };
-                Box::pin(push::open(self, &proven, (mode, typed))).await
-            }
-            Step::Refuse(Reason::NumberMissing) => {
-                let delimiter = self.client().delimiter;
-                let text = Text::NumberMissing { delimiter };
-                self.refuse_proven(&proven, Reason::NumberMissing, &text)
-                    .await
-            }
-            Step::Refuse(reason) => {
-                let wait = standing.locked_until.unwrap_or(now).since(now);
-                let text = refusal_text(reason, wait);
-                self.refuse_proven(&proven, reason, &text).await
-            }
+            // Nobody could be asked, though it was tried.
+            Step::Push(_) => self.refuse(&proven, standing, Reason::PushUnanswered).await,
+            Step::Refuse(reason) => self.refuse(&proven, standing, reason).await,
         }
+    }
+
+    /// Opens a prompt, if that is the step; `None` if it is not, or if it reached nobody.
+    async fn push(
+        &mut self,
+        proven: &Proven,
+        standing: &Standing,
+        (then, extra): (Then, &Extra<'_>),
+        phones: &Phones,
+    ) -> Result<Option<Settled>, Undecided> {
+        let step = policy::step(&Facts {
+            then,
+            client: self.client(),
+            standing,
+            extra,
+            phone: phones.phone(),
+            reach: Reach::default(),
+            now: self.room.clock.now(),
+        });
+        let Step::Push(mode) = step else {
+            return Ok(None);
+        };
+        let typed = match extra {
+            Extra::Number(digits) => Some(*digits),
+            Extra::Nothing | Extra::Code(_) | Extra::Way(_) => None,
+        };
+        // Boxed: it is large, and most logins do not come here.
+        Box::pin(push::open(self, proven, (mode, typed), phones)).await
+    }
+
+    async fn refuse(
+        &mut self,
+        proven: &Proven,
+        standing: &Standing,
+        reason: Reason,
+    ) -> Result<Settled, Undecided> {
+        let now = self.room.clock.now();
+        let wait = standing.locked_until.unwrap_or(now).since(now);
+        let delimiter = self.client().delimiter;
+        let text = match reason {
+            Reason::NumberMissing => Text::NumberMissing { delimiter },
+            reason => refusal_text(reason, wait),
+        };
+        self.refuse_proven(proven, reason, &text).await
     }
 
     /// Gives what was settled for one packet of the attempt to another, with a State of its own.
@@ -356,6 +398,7 @@ pub(super) fn refusal_text(reason: Reason, wait: Duration) -> Text<'static> {
         },
         Reason::CodeMissing => Text::CodeMissing,
         Reason::Exposed => Text::Exposed,
+        Reason::PushUnanswered => Text::TimedOut,
         Reason::PromptLimit => Text::PromptLimit {
             minutes: texts::minutes(wait),
         },

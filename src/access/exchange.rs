@@ -69,7 +69,7 @@ impl From<store::Error> for Undecided {
 
 /// One attempt in work, with the record of it as far as it is known.
 pub(super) struct Exchange<'a> {
-    pub(super) room: &'a Room,
+    pub(super) room: &'a Arc<Room>,
     pub(super) setup: &'a Setup,
     pub(super) attempt: &'a Attempt,
     pub(super) decision: Decision,
@@ -77,7 +77,7 @@ pub(super) struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn begin(room: &'a Room, setup: &'a Setup, attempt: &'a Attempt) -> Self {
+    pub(super) fn begin(room: &'a Arc<Room>, setup: &'a Setup, attempt: &'a Attempt) -> Self {
         let decision = Decision {
             attempt: AttemptId::new(room.clock.now()),
             at: room.clock.now(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::exchange::reason_of;
-use super::policy::{self, Facts, Reach, RuleFacts, Step};
+use super::policy::{self, Facts, Phone, Reach, RuleFacts, Step};
 use super::split::Extra;
 use super::throttle::{self, Budget};
 use super::{ClientPolicy, CodeEntry, Explanation, PushMode, Room, sending};
@@ -77,6 +77,10 @@ pub(super) async fn explain(
         client,
         standing: &standing,
         extra: &Extra::Nothing,
+        phone: match policy::has_device(&standing) || setup.channels.has_webhook() {
+            true => Phone::Rings,
+            false => Phone::None,
+        },
         reach,
         now: at,
     };

@@ -25,12 +25,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
-use crate::account::{AccountId, AccountKey, AttemptId, Decision, Language, Station};
-use crate::channel::Channels;
+use crate::account::{AccountId, AccountKey, Decision, Language, Station};
+use crate::channel::{BadAnswer, Channels};
 use crate::clock::{Clock, Timestamp};
 use crate::directory::{Directory, Entry};
-use crate::factor::Response;
 use crate::secret::{Key, Secret, random_array};
 pub use crate::store::AccountingRecord as SessionRecord;
 use crate::store::{Error, Failure, Recorded, Store};
@@ -163,7 +163,7 @@ struct Room {
     retries: Retries,
     throttle: Throttle,
     sent: SentLately,
-    waiters: Waiters,
+    waiters: Arc<Waiters>,
     bells: Bells,
 }
 
@@ -197,9 +197,13 @@ impl Setup {
 }
 
 impl Access {
-    /// Wires the room. `key` is derived for the digests of attempts.
+    /// Wires the room. `key` is derived for the digests of attempts; what goes on beside logins is tracked by `tasks`.
     #[must_use]
-    pub fn new(setup: Setup, store: Store, clock: Clock, key: &Key) -> Self {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another thing that it needs"
+    )]
+    pub fn new(setup: Setup, store: Store, clock: Clock, key: &Key, tasks: TaskTracker) -> Self {
         let salt: [u8; 16] = random_array();
         Self {
             room: Arc::new(Room {
@@ -211,8 +215,8 @@ impl Access {
                 retries: Retries::default(),
                 throttle: Throttle::default(),
                 sent: SentLately::default(),
-                waiters: Waiters::default(),
-                bells: Bells::default(),
+                waiters: Arc::default(),
+                bells: Bells::new(tasks),
             }),
         }
     }
@@ -257,17 +261,26 @@ impl Access {
         response::hear(&self.room, said).await
     }
 
-    /// Hears what the site's own push service says, once its signature was checked. `None` if there is no such prompt.
+    /// Takes what was posted as an answer of the site's own push service: the values of its two headers, and the body.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read or written: then nothing was decided.
-    pub async fn respond_for_service(
+    /// When it is not its answer.
+    pub async fn take_posted_answer(
         &self,
-        prompt: &AttemptId,
-        response: Response,
-    ) -> Result<Option<Responded>, Error> {
-        response::hear_service(&self.room, prompt, response).await
+        headers: (&str, &str),
+        body: &[u8],
+    ) -> Result<Option<Responded>, BadAnswer> {
+        let setup = self.room.setup.load_full();
+        let now = self.room.clock.now();
+        let answer = setup.channels.posted_answer(headers, body, now)?;
+        Ok(bells::heard(&self.room, answer).await)
+    }
+
+    /// The ways to phones, as they are configured now.
+    #[must_use]
+    pub fn channels(&self) -> Channels {
+        self.room.setup.load().channels.clone()
     }
 
     /// Opens a test of a device for its owner, who sees the number; its bell is rung. It proves a new device.

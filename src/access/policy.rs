@@ -160,12 +160,24 @@ pub(super) struct Reach {
     pub(super) numbers: bool,
 }
 
+/// What can ask the person for an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phone {
+    /// Nothing.
+    None,
+    /// A device, or the site's own push service.
+    Rings,
+    /// Devices whose doorbells are gone: they hear of it only while their page is open.
+    Mute,
+}
+
 /// What is known once the password is proven.
 pub(super) struct Facts<'a> {
     pub(super) then: Then,
     pub(super) client: &'a ClientPolicy,
     pub(super) standing: &'a Standing,
     pub(super) extra: &'a Extra<'a>,
+    pub(super) phone: Phone,
     pub(super) reach: Reach,
     pub(super) now: Timestamp,
 }
@@ -231,8 +243,13 @@ fn may_push(facts: &Facts<'_>) -> Result<(), Reason> {
 /// that is shown, a code of an app, an approval alone. `named` says that it was asked for by its name.
 fn push(facts: &Facts<'_>, named: bool) -> Option<Step> {
     let client = facts.client;
-    if client.push.is_empty() || !has_device(facts.standing) {
-        return None;
+    match facts.phone {
+        _ if client.push.is_empty() => return None,
+        Phone::None => return None,
+        Phone::Mute if !named && client.can_challenge() && has_codes(facts.standing, client) => {
+            return None;
+        }
+        Phone::Rings | Phone::Mute => {}
     }
     let shown = client.push.contains(&PushMode::Shown) && client.can_challenge();
     let approve = client.push.contains(&PushMode::Approve);
@@ -324,9 +341,11 @@ fn second(facts: &Facts<'_>, named: Option<FactorKind>) -> Step {
         false => Step::Refuse(Reason::CodeMissing),
     };
     if has_own(facts.standing) {
-        return match has(FactorKind::Totp) && client.ways.contains(&FactorKind::Totp) {
-            true => ask(FactorKind::Totp),
-            false => Step::Refuse(Reason::NoFactor),
+        let kinds = [FactorKind::Totp, FactorKind::Recovery];
+        let usable = |kind: &FactorKind| has(*kind) && client.ways.contains(kind);
+        return match kinds.into_iter().find(usable) {
+            Some(kind) => ask(kind),
+            None => Step::Refuse(Reason::NoFactor),
         };
     }
     let reachable = |kind: FactorKind| {

@@ -10,16 +10,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bells::Service;
 use super::exchange::{Exchange, Settled, Undecided, micros};
+use super::policy::Phone;
 use super::proven::Proven;
 use super::retries::AttemptKey;
 use super::texts::{self, Text};
-use super::{ClientPolicy, PushMode, Room, Verdict, policy};
+use super::{ClientPolicy, PushMode, Room, Then, Verdict, policy};
 use crate::account::{AttemptId, Decision, Durations, FactorKind, Outcome, Reason, Who};
 use crate::secret::{random_array, random_digits};
 use crate::store::{
-    ApprovalUsed, Challenge, Crossing, Error, NewPrompt, Prompt, PromptOpened, PromptStanding,
-    PromptState, Standing,
+    ApprovalUsed, Challenge, Crossing, Device, Error, NewPrompt, Prompt, PromptOpened,
+    PromptStanding, PromptState, Standing,
 };
 
 /// For what a reply is held, and until when.
@@ -126,12 +128,54 @@ pub(super) async fn use_late(
     })
 }
 
-/// Opens a prompt, or joins the one of this attempt.
+/// What can ask a person for an approval.
+#[derive(Default)]
+pub(super) struct Phones {
+    /// Devices of their own.
+    pub(super) devices: Vec<Device>,
+    /// The site's own push service, for those who have none.
+    service: bool,
+}
+
+impl Phones {
+    /// Looks them up, where the client can be answered by an approval.
+    pub(super) fn of(
+        exchange: &Exchange<'_>,
+        standing: &Standing,
+        then: Then,
+    ) -> Result<Self, Undecided> {
+        if exchange.client().push.is_empty() || then != Then::Ask {
+            return Ok(Self::default());
+        }
+        let mut devices = Vec::new();
+        for factor in standing
+            .factors
+            .iter()
+            .filter(|f| f.kind == FactorKind::Push)
+        {
+            devices.extend(exchange.room.store.device(factor.id)?);
+        }
+        let service = devices.is_empty() && exchange.setup.channels.has_webhook();
+        Ok(Self { devices, service })
+    }
+
+    /// As the rules see them.
+    pub(super) fn phone(&self) -> Phone {
+        match self.service || self.devices.iter().any(Device::is_reachable) {
+            true => Phone::Rings,
+            false if self.devices.is_empty() => Phone::None,
+            false => Phone::Mute,
+        }
+    }
+}
+
+/// Opens a prompt, or joins the one of this attempt. `None` if it reaches nobody, and no longer is.
 pub(super) async fn open(
     exchange: &mut Exchange<'_>,
     proven: &Proven,
     (mode, typed): (PushMode, Option<&str>),
-) -> Result<Settled, Undecided> {
+    phones: &Phones,
+) -> Result<Option<Settled>, Undecided> {
     exchange.decision.factor = Some(FactorKind::Push);
     let settings = &exchange.setup.settings;
     let number: Option<Box<str>> = match mode {
@@ -148,6 +192,7 @@ pub(super) async fn open(
     };
     let decision = exchange.decided(outcome, Reason::PushAsked);
     let new = new_prompt(exchange, proven, (mode, number.clone()), challenge.clone());
+    let prompt = new.prompt.clone();
     let opened = exchange
         .room
         .store
@@ -157,21 +202,26 @@ pub(super) async fn open(
         PromptOpened::Opened { withdrawn } => {
             let room = exchange.room;
             withdrawn.into_iter().for_each(|id| room.waiters.tell(id));
-            room.bells.ring(exchange.setup, proven);
+            room.bells.ring(room, &prompt, phones.devices.clone());
+            if phones.service && room.bells.ask(room, &prompt).await == Service::Cannot {
+                let store = &room.store;
+                store.retract_prompt(&proven.account, prompt.id()).await?;
+                exchange.decision.factor = None;
+                return Ok(None);
+            }
         }
-        PromptOpened::Joined(id) => return Ok(hold(exchange, id, proven.rounds_left)),
+        PromptOpened::Joined(id) => return Ok(Some(hold(exchange, id, proven.rounds_left))),
         PromptOpened::Limited { until } => {
             let wait = until.since(exchange.room.clock.now());
             let minutes = texts::minutes(wait);
             let text = Text::PromptLimit { minutes };
-            return exchange
-                .refuse_proven(proven, Reason::PromptLimit, &text)
-                .await;
+            let refused = exchange.refuse_proven(proven, Reason::PromptLimit, &text);
+            return refused.await.map(Some);
         }
     }
     let Some((state, challenge)) = challenge else {
         let id = exchange.decision.attempt.clone();
-        return Ok(hold(exchange, id, proven.rounds_left));
+        return Ok(Some(hold(exchange, id, proven.rounds_left)));
     };
     let number = number.as_deref().unwrap_or_default();
     let text = Text::AskNumber { number };
@@ -180,7 +230,7 @@ pub(super) async fn open(
     let verdict = Verdict::Challenge { state, text };
     let mut settled = exchange.settled(verdict, Arc::new(decision));
     settled.challenge = Some(challenge);
-    Ok(settled)
+    Ok(Some(settled))
 }
 
 fn challenge(now: crate::clock::Timestamp, life: Duration, proven: &Proven) -> Challenge {

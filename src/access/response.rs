@@ -247,7 +247,10 @@ pub(super) async fn test(
         late: std::time::Duration::ZERO,
         challenge: None,
     };
+    let shown = new.prompt.clone();
     let _opened = room.store.join_or_open_prompt(new, decision).await?;
+    let devices = room.store.device(device)?;
+    room.bells.ring(room, &shown, devices.into_iter().collect());
     Ok(DeviceTest {
         prompt: attempt,
         number,

@@ -40,6 +40,8 @@ pub struct Settings {
     pub prompt_life: Duration,
     /// Digits of a number that is shown, 2 to 4.
     pub prompt_digits: u8,
+    /// The portal's address; empty where there is none.
+    pub portal: Arc<str>,
 }
 
 /// A named set of networks.

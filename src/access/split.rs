@@ -10,7 +10,7 @@
 //!   digits are of a length that the account's own factors make.
 //! - A password is never empty: if nothing would be left of it, the whole text is the password.
 
-use super::policy::{has_device, has_own};
+use super::policy::has_own;
 use super::{ClientPolicy, CodeEntry, PushMode, Then};
 use crate::account::FactorKind;
 use crate::factor::{RecoveryCode, typed_code};
@@ -76,8 +76,8 @@ pub(super) struct Forms {
 }
 
 impl Forms {
-    /// The forms that a client allows an account.
-    pub(super) fn of(standing: &Standing, client: &ClientPolicy) -> Self {
+    /// The forms that a client allows an account; `phone` says that something can ask it for an approval.
+    pub(super) fn of(standing: &Standing, client: &ClientPolicy, phone: bool) -> Self {
         let mut forms = Self::default();
         let allowed = |kind| client.ways.contains(&kind);
         for factor in standing.factors.iter().filter(|f| allowed(f.kind)) {
@@ -87,7 +87,7 @@ impl Forms {
                 FactorKind::Push | FactorKind::Sms | FactorKind::Voice => {}
             }
         }
-        forms.number = client.push.contains(&PushMode::Typed) && has_device(standing);
+        forms.number = client.push.contains(&PushMode::Typed) && phone;
         let sent = allowed(FactorKind::Sms) || allowed(FactorKind::Voice);
         if standing.sent_code_open && sent && !has_own(standing) {
             forms.lengths |= bit(usize::from(standing.sent_code_digits));

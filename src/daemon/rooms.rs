@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::Error;
 use super::replies::{self, Replies};
 use crate::access::{self, Access, Setup};
-use crate::channel::Channels;
+use crate::channel::{Channels, VapidKey};
 use crate::clock::Clock;
 use crate::config;
 use crate::control::{self, ClientShown, Doors};
@@ -38,6 +38,8 @@ pub(super) struct Rooms {
     store: Store,
     directories: ArcSwap<Directories>,
     replies: ArcSwap<Replies>,
+    /// Doorbells and alerts on their way.
+    access_tasks: TaskTracker,
     directory_tasks: TaskTracker,
     all_directories: CancellationToken,
     reloading: Mutex<()>,
@@ -83,8 +85,16 @@ impl Rooms {
             &all_directories,
         )?;
         let channels = Channels::new(settings.channel).map_err(Error::of("gateways"))?;
+        let channels = known(channels, &store, &clock);
+        let access_tasks = TaskTracker::new();
         let setup = directories.setup(settings.access, channels);
-        let access = Access::new(setup, store.clone(), clock.clone(), &master);
+        let access = Access::new(
+            setup,
+            store.clone(),
+            clock.clone(),
+            &master,
+            access_tasks.clone(),
+        );
         let rooms = server::Rooms {
             access: access.clone(),
             telemetry: telemetry.clone(),
@@ -101,6 +111,7 @@ impl Rooms {
             store,
             directories: ArcSwap::from_pointee(directories),
             replies: ArcSwap::from_pointee(replies),
+            access_tasks,
             directory_tasks,
             all_directories,
             reloading: Mutex::new(()),
@@ -124,6 +135,7 @@ impl Rooms {
         let settings = config::read(file)
             .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let channels = Channels::new(settings.channel).map_err(|why| vec![why.to_string()])?;
+        let channels = known(channels, &self.store, &self.clock);
         let directories = connect(
             &settings.directories,
             &self.clock,
@@ -223,6 +235,13 @@ impl Rooms {
         if let Err(why) = self.store.flush().await {
             log::error!("store: {why}");
         }
+        self.access_tasks.close();
+        if tokio::time::timeout(Duration::from_secs(1), self.access_tasks.wait())
+            .await
+            .is_err()
+        {
+            log::debug!("some doorbells were still ringing");
+        }
         self.all_directories.cancel();
         self.directory_tasks.close();
         if tokio::time::timeout(Duration::from_secs(1), self.directory_tasks.wait())
@@ -232,6 +251,18 @@ impl Rooms {
             log::debug!("some connections to directories were left open");
         }
         self.telemetry.flush();
+    }
+}
+
+/// Gives channels the clock, and the key that push services know this installation by.
+fn known(channels: Channels, store: &Store, clock: &Clock) -> Channels {
+    let channels = channels.with_clock(clock.clone());
+    match VapidKey::from_pkcs8(store.vapid_pair()) {
+        Ok(key) => channels.with_vapid(key),
+        Err(why) => {
+            log::error!("browsers cannot be rung: the key for push services {why}");
+            channels
+        }
     }
 }
 

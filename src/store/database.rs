@@ -351,7 +351,10 @@ mod tests {
             .collect();
         assert_eq!(
             sums,
-            ["1aed27dcf1ec6e70647150036ba024d961ab3f10f58cd0fac19dcb04c6d24263"]
+            [
+                "1aed27dcf1ec6e70647150036ba024d961ab3f10f58cd0fac19dcb04c6d24263",
+                "93e147f9bd336eb9f0a77f2f0542da8843f6b9cb68d21778ab287fe54d7092ab"
+            ]
         );
     }
 }

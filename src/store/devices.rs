@@ -30,6 +30,7 @@ const ADD_DEVICE: &str = statement(SQL, "add-device");
 const DEVICE: &str = statement(SQL, "device");
 pub(super) const SET_BELL: &str = statement(SQL, "set-bell");
 const BELL_FAILED: &str = statement(SQL, "bell-failed");
+const FORGET_BELL: &str = statement(SQL, "forget-bell");
 const BELL_WORKED: &str = statement(SQL, "bell-worked");
 const RENAME_FACTOR: &str = statement(SQL, "rename-factor");
 const OPEN_PAIRING: &str = statement(SQL, "open-pairing");
@@ -120,6 +121,14 @@ pub struct Session {
     pub proven: Timestamp,
     /// When it ends.
     pub expires: Timestamp,
+}
+
+impl Device {
+    /// Whether it might hear of a prompt: its doorbell is not known to be gone.
+    #[must_use]
+    pub const fn is_reachable(&self) -> bool {
+        self.bell.is_some() || self.failed.is_none()
+    }
 }
 
 impl Store {
@@ -245,6 +254,15 @@ impl Store {
                 Some(why) => writing.execute(BELL_FAILED, params![device, now, why])?,
                 None => writing.execute(BELL_WORKED, [device])?,
             };
+            Ok(())
+        });
+    }
+
+    /// Forgets a doorbell that is no more. Waits for nothing.
+    pub fn forget_bell(&self, device: i64, why: &'static str) {
+        let now = self.inner.clock.now().millis();
+        let _told = self.inner.writer.tell(move |writing| {
+            writing.execute(FORGET_BELL, params![device, now, why])?;
             Ok(())
         });
     }

@@ -296,6 +296,29 @@ impl Store {
             .await
     }
 
+    /// Withdraws a prompt that reached nobody; it does not count.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub async fn retract_prompt(
+        &self,
+        account: &AccountId,
+        prompt: &AttemptId,
+    ) -> Result<(), Error> {
+        let (account, prompt) = (account.clone(), prompt.clone());
+        self.write(move |writing| {
+            if let Some(mut row) = writing.account(&account)? {
+                writing.settle(&prompt, WITHDRAWN, None)?;
+                row.pushes.remove(&prompt);
+                row.pushes.uncount();
+                writing.save(&row)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Ends what a report began. Says whether there was one.
     ///
     /// # Errors

@@ -282,6 +282,7 @@ fn stepped(client: &ClientPolicy, standing: &Standing, extra: Extra<'_>, reach: 
         client,
         standing,
         extra: &extra,
+        phone: Phone::None,
         reach,
         now: NOW,
     })
@@ -294,7 +295,7 @@ fn appended_only() -> ClientPolicy {
     }
 }
 
-use FactorKind::{Recovery, Sms, Totp, Voice};
+use FactorKind::{Push, Recovery, Sms, Totp, Voice};
 
 #[test]
 fn the_rule_comes_before_everything_typed() {
@@ -305,6 +306,7 @@ fn the_rule_comes_before_everything_typed() {
             client: &client(),
             standing: &totp,
             extra: &Extra::Code("123456"),
+            phone: Phone::None,
             reach: BOTH,
             now: NOW,
         })
@@ -413,14 +415,14 @@ fn a_way_that_the_client_does_not_allow_is_not_used() {
 }
 
 #[test]
-fn push_is_known_as_a_word_and_not_there_yet() {
+fn push_where_there_is_none_asks_for_the_next_way() {
     let got = stepped(
         &client(),
         &standing(&[(Totp, 6)]),
         Extra::Way(Way::Push),
         BOTH,
     );
-    assert_eq!(got, Step::Refuse(Reason::CodeMissing));
+    assert_eq!(got, Step::AskCode(Totp));
 }
 
 #[test]
@@ -453,6 +455,159 @@ fn locked_codes_are_neither_judged_nor_asked_for_nor_sent() {
             let refused = Step::Refuse(Reason::CodesLocked);
             assert_eq!(stepped(&client(), &locked(1001), extra, BOTH), refused);
             assert_ne!(stepped(&client(), &locked(1000), extra, BOTH), refused);
+        }
+    }
+}
+
+fn standing_of(factors: &[(FactorKind, u8)]) -> Standing {
+    standing(factors)
+}
+
+/// The step for somebody with these factors, who typed this, at a client with these ways for the number.
+fn pushed(
+    client: &ClientPolicy,
+    factors: &[(FactorKind, u8)],
+    (extra, phone): (Extra<'_>, Phone),
+) -> Step {
+    let standing = Standing {
+        prompts_left: 5,
+        ..standing(factors)
+    };
+    step(&Facts {
+        then: Then::Ask,
+        client,
+        standing: &standing,
+        extra: &extra,
+        phone,
+        reach: Reach::default(),
+        now: NOW,
+    })
+}
+
+#[test]
+fn the_strongest_way_of_push_that_the_client_has_is_taken() {
+    use PushMode::{Approve, Shown, Typed};
+    let (phone, both) = (&[(Push, 0)][..], &[(Push, 0), (Totp, 6)][..]);
+    let named = Extra::Way(Way::Push);
+    let missing = Step::Refuse(Reason::NumberMissing);
+    for (asks, push, factors, extra, expected) in [
+        (
+            true,
+            &[Shown, Approve][..],
+            phone,
+            Extra::Nothing,
+            Step::Push(Shown),
+        ),
+        (true, &[Shown], both, Extra::Nothing, Step::Push(Shown)),
+        // A number cannot be shown where nothing can be asked.
+        (
+            false,
+            &[Shown, Typed],
+            phone,
+            Extra::Nothing,
+            missing.clone(),
+        ),
+        (
+            false,
+            &[Typed],
+            phone,
+            Extra::Number("37"),
+            Step::Push(Typed),
+        ),
+        (false, &[Typed], phone, named, missing.clone()),
+        (
+            false,
+            &[Typed],
+            both,
+            Extra::Code("123456"),
+            Step::JudgeCode {
+                only: judged_kinds(&client(), true),
+            },
+        ),
+        // A code is stronger than an approval alone, unless that is asked for by its name.
+        (true, &[Approve], both, Extra::Nothing, Step::AskCode(Totp)),
+        (true, &[Approve], both, named, Step::Push(Approve)),
+        (true, &[Approve], phone, Extra::Nothing, Step::Push(Approve)),
+        (false, &[Approve], both, Extra::Nothing, Step::Push(Approve)),
+        (true, &[], both, Extra::Nothing, Step::AskCode(Totp)),
+        (true, &[], both, named, Step::AskCode(Totp)),
+        (
+            true,
+            &[],
+            phone,
+            Extra::Nothing,
+            Step::Refuse(Reason::NoFactor),
+        ),
+    ] {
+        let code = match asks {
+            true => vec![CodeEntry::Delimited, CodeEntry::Challenge],
+            false => vec![CodeEntry::Delimited],
+        };
+        let client = ClientPolicy {
+            code,
+            push: push.to_vec(),
+            ..client()
+        };
+        let got = pushed(&client, factors, (extra, Phone::Rings));
+        assert_eq!(got, expected, "{asks} {push:?} {factors:?} {extra:?}");
+    }
+}
+
+#[test]
+fn a_phone_that_cannot_be_rung_is_passed_over_where_a_code_can_be_asked_for() {
+    let asking = ClientPolicy {
+        push: vec![PushMode::Shown],
+        ..client()
+    };
+    let both = &[(Push, 0), (Totp, 6)];
+    for (factors, phone, expected) in [
+        (&both[..], Phone::Mute, Step::AskCode(Totp)),
+        (&[(Push, 0)], Phone::Mute, Step::Push(PushMode::Shown)),
+        (
+            &[(Push, 0), (Recovery, 10)],
+            Phone::Mute,
+            Step::AskCode(Recovery),
+        ),
+        (&both[..], Phone::None, Step::AskCode(Totp)),
+    ] {
+        let got = pushed(&asking, factors, (Extra::Nothing, phone));
+        assert_eq!(got, expected, "{factors:?} {phone:?}");
+    }
+}
+
+#[test]
+fn no_prompt_after_too_many_or_a_report() {
+    let asking = ClientPolicy {
+        push: vec![PushMode::Shown, PushMode::Typed],
+        ..client()
+    };
+    let too_many = Standing {
+        prompts_left: 0,
+        ..standing(&[(Push, 0)])
+    };
+    let exposed = Standing {
+        exposed: Some(NOW),
+        prompts_left: 5,
+        ..standing(&[(Push, 0)])
+    };
+    for (standing, refused) in [
+        (&too_many, Reason::PromptLimit),
+        (&exposed, Reason::Exposed),
+    ] {
+        for extra in [Extra::Nothing, Extra::Number("37"), Extra::Way(Way::Push)] {
+            let facts = |standing| Facts {
+                then: Then::Ask,
+                client: &asking,
+                standing,
+                extra: &extra,
+                phone: Phone::Rings,
+                reach: Reach::default(),
+                now: NOW,
+            };
+            assert_eq!(step(&facts(standing)), Step::Refuse(refused));
+            let mut with_code = standing.clone();
+            with_code.factors.extend(standing_of(&[(Totp, 6)]).factors);
+            assert_eq!(step(&facts(&with_code)), Step::AskCode(Totp));
         }
     }
 }

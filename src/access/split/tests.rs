@@ -64,7 +64,7 @@ fn sent(digits: u8) -> Standing {
 const TOTP6: &[(FactorKind, u8)] = &[(FactorKind::Totp, 6)];
 
 fn ask<'a>(typed: &'a str, client: &ClientPolicy, standing: &Standing) -> (&'a str, Extra<'a>) {
-    let parts = split(typed, client, Forms::of(standing, client), Then::Ask);
+    let parts = split(typed, client, Forms::of(standing, client, false), Then::Ask);
     (parts.password, parts.extra)
 }
 
@@ -234,7 +234,7 @@ fn where_the_password_is_enough_only_the_explicit_form_is_cut() {
         ("secret,12345678", TOTP6, "secret,12345678"),
         ("secret,123456", &[], "secret,123456"),
     ] {
-        let forms = Forms::of(&standing(factors), &client);
+        let forms = Forms::of(&standing(factors), &client, false);
         let parts = split(typed, &client, forms, Then::PasswordOnly);
         assert_eq!(parts.password, password, "{typed}");
     }
@@ -273,7 +273,7 @@ proptest! {
             factors.push((FactorKind::Recovery, 10));
         }
         let standing = Standing { sent_code_open: open, sent_code_digits: 6, ..standing(&factors) };
-        let parts = split(&typed, &client, Forms::of(&standing, &client), then);
+        let parts = split(&typed, &client, Forms::of(&standing, &client, false), then);
         prop_assert!(typed.is_empty() || !parts.password.is_empty());
         let rest = typed.strip_prefix(parts.password);
         prop_assert!(rest.is_some(), "the password is not the beginning");

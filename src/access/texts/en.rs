@@ -1,7 +1,7 @@
 //! English, in ASCII.
 
 use super::Text;
-use crate::account::FactorKind;
+use crate::account::{AttemptId, ClientName, FactorKind, Station};
 
 /// The text; what asks for a code lacks the colon that [`super::reply`] adds.
 pub(super) fn reply(text: &Text<'_>) -> String {
@@ -76,4 +76,21 @@ pub(super) fn call(code: &str, issuer: &str) -> String {
     let digits: Vec<String> = code.chars().map(String::from).collect();
     let digits = digits.join(", ");
     format!("This is {issuer}. Your code is: {digits}. Again: {digits}. Goodbye.")
+}
+
+pub(super) fn report_subject(name: &str) -> String {
+    format!("Reported: a login as {name} that was not theirs")
+}
+
+pub(super) fn report(
+    name: &str,
+    (client, station): (&ClientName, &Station),
+    id: &AttemptId,
+) -> String {
+    format!(
+        "{name} says that a login to {client} from {station} was not theirs. Whoever tried knows the password.\n\n\
+         Stopped: prompts, and logins from outside, until the password changes.\n\
+         To do: see that {name} changes the password; look where it came from: sekisho why {id}\n\
+         To end it by hand: sekisho user clear-report {name}\n"
+    )
 }

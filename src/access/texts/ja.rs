@@ -1,7 +1,7 @@
 //! Japanese.
 
 use super::Text;
-use crate::account::FactorKind;
+use crate::account::{AttemptId, ClientName, FactorKind, Station};
 
 pub(super) fn reply(text: &Text<'_>) -> String {
     match text {
@@ -72,4 +72,21 @@ pub(super) fn call(code: &str, issuer: &str) -> String {
     let digits: Vec<String> = code.chars().map(String::from).collect();
     let digits = digits.join("、 ");
     format!("{issuer}です。確認コードは、 {digits}。 繰り返します。 {digits}。 以上です。")
+}
+
+pub(super) fn report_subject(name: &str) -> String {
+    format!("報告: {name} の身に覚えのないログイン")
+}
+
+pub(super) fn report(
+    name: &str,
+    (client, station): (&ClientName, &Station),
+    id: &AttemptId,
+) -> String {
+    format!(
+        "{name} から、{client} へのログイン(端末 {station})は自分ではないと報告がありました。相手はパスワードを知っています。\n\n\
+         停止したもの: 端末への確認と、学外からのログイン(パスワードが変更されるまで)。\n\
+         対応: 本人にパスワードを変更してもらい、ログイン元を調べてください: sekisho why {id}\n\
+         手動で解除するとき: sekisho user clear-report {name}\n"
+    )
 }

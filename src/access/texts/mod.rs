@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use super::{ClientPolicy, Label, Texts};
 use crate::account::{FactorKind, Language};
+use crate::channel::Notice;
+use crate::store::Prompt;
 
 /// Longest name of the university in a message, in characters: a message should stay one segment.
 const ISSUER_CHARS: usize = 30;
@@ -128,6 +130,23 @@ pub(super) fn message(
         Language::En => en,
         Language::Both => ja + " " + &en,
     }
+}
+
+/// The words of an alert: somebody reported a login.
+pub(super) fn reported(prompt: &Prompt) -> (Notice, Notice) {
+    let name = prompt.name.as_str();
+    let (client, station) = (&prompt.client, &prompt.facts.station);
+    let notice = |subject: String, text: String| Notice { subject, text };
+    (
+        notice(
+            ja::report_subject(name),
+            ja::report(name, (client, station), prompt.id()),
+        ),
+        notice(
+            en::report_subject(name),
+            en::report(name, (client, station), prompt.id()),
+        ),
+    )
 }
 
 fn short(name: &str) -> String {

@@ -235,7 +235,7 @@ impl Words for En {
             ),
             Reason::Exposed => Explained::new(
                 "The owner reported a login that was not theirs, and the password has not changed since.",
-                "Change the password in the directory, or run: sekisho user clear-report USER",
+                "Change the password in the directory, or end it with sekisho user clear-report USER.",
             ),
             Reason::BadName => Explained::new(
                 "What was typed as user name is nobody's name.",

@@ -250,7 +250,7 @@ impl Words for Ja {
             ),
             Reason::Exposed => Explained::new(
                 "本人から「自分ではない」と報告があり、その後パスワードが変更されていません。",
-                "ディレクトリのパスワードを変更するか、次を実行: sekisho user clear-report USER",
+                "ディレクトリのパスワードを変更するか、sekisho user clear-report USER で解除してください。",
             ),
             Reason::BadName => Explained::new(
                 "入力されたユーザー名は名前として使えません。",

@@ -90,6 +90,11 @@ impl Pushes {
         Ok(())
     }
 
+    /// Takes one back that reached nobody.
+    pub(in crate::store) const fn uncount(&mut self) {
+        self.count = self.count.saturating_sub(1);
+    }
+
     /// Forgets the count: somebody was let in.
     pub(super) fn forget_count(&mut self) {
         (self.count, self.since) = (0, 0);

@@ -36,6 +36,9 @@ UPDATE device SET bell = ?2, failed = NULL, failure = '' WHERE factor = ?1
 -- :bell-failed
 UPDATE device SET failed = ?2, failure = ?3 WHERE factor = ?1
 
+-- :forget-bell
+UPDATE device SET bell = x'', failed = ?2, failure = ?3 WHERE factor = ?1
+
 -- :bell-worked
 UPDATE device SET failed = NULL, failure = '' WHERE factor = ?1 AND failed IS NOT NULL
 

@@ -190,7 +190,13 @@ fn open(
         directories: vec![("campus".into(), open_directory(slapd, clock, stop))],
         channels: Channels::new(spools(folder)).unwrap(),
     };
-    let access = Access::new(setup, store.clone(), clock.clone(), &key);
+    let access = Access::new(
+        setup,
+        store.clone(),
+        clock.clone(),
+        &key,
+        TaskTracker::new(),
+    );
     (access, store)
 }
 
@@ -367,6 +373,7 @@ fn settings_of_the_room() -> Settings {
         challenge_rounds: 3,
         prompt_life: Duration::from_secs(120),
         prompt_digits: 2,
+        portal: "https://mfa.example.ac.jp".into(),
     }
 }
 

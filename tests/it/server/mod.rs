@@ -59,7 +59,13 @@ impl House {
             directories: Vec::new(),
             channels,
         };
-        let access = Access::new(setup, store.clone(), clock.clone(), &key);
+        let access = Access::new(
+            setup,
+            store.clone(),
+            clock.clone(),
+            &key,
+            TaskTracker::new(),
+        );
         let rooms = Rooms {
             access,
             telemetry: telemetry.clone(),
