@@ -168,6 +168,11 @@ pub(super) enum User {
         /// The user's name.
         user: String,
     },
+    /// End what a report of the owner ("it was not me") began: no login from outside.
+    ClearReport {
+        /// The user's name.
+        user: String,
+    },
     /// Remove every factor.
     Reset {
         /// The user's name.

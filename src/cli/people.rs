@@ -34,6 +34,20 @@ pub(super) async fn user(command: User, daemon: &DaemonAt, page: &mut Page<'_>) 
                 _ => Err(astray()),
             }
         }
+        User::ClearReport { user } => {
+            let name = plain(&user);
+            match daemon.ask(Ask::ClearReport { user }).await? {
+                Answer::ReportCleared { was: true } => done(
+                    page,
+                    "cleared",
+                    &format!("The report of {name} is cleared."),
+                ),
+                Answer::ReportCleared { was: false } => {
+                    done(page, "cleared", &format!("{name} had reported nothing."))
+                }
+                _ => Err(astray()),
+            }
+        }
         User::Reset { user } => reset(user, daemon, page).await,
         User::Remove { user, factor } => {
             let text = format!("Factor {factor} of {} is removed.", plain(&user));
@@ -84,6 +98,10 @@ fn account(shown: &AccountShown, page: &mut Page<'_>) -> io::Result<()> {
         let text = page.bad(&words.locked_until(&page.moment(until.millis())));
         row(page, words.label(Label::Codes), &text)?;
     }
+    if let Some(at) = shown.reported {
+        let text = page.bad(&words.reported(&page.moment(at.millis())));
+        row(page, words.label(Label::Report), &text)?;
+    }
     if shown.factors.is_empty() {
         row(page, words.label(Label::Factors), words.none())?;
     }
@@ -113,6 +131,10 @@ fn factor_rows(
     let (id, indent) = (factor.id, " ".repeat(FACTOR_COLUMNS));
     row(page, name, &format!("{id:>4}  {label}  {form}{unproven}"))?;
     let enrolled = words.enrolled(&page.moment(factor.enrolled.millis()));
+    if let Some(since) = factor.silent {
+        let silent = page.fair(&words.silent(&page.moment(since.millis())));
+        row(page, "", &format!("{indent}{silent}"))?;
+    }
     let used = factor.used.map(|used| page.moment(used.millis()));
     for when in [enrolled, words.used(used.as_deref())] {
         let when = page.faint(&when);

@@ -248,6 +248,7 @@ impl Conversation {
             Ask::Show { user } => self.acts.show(&user, self.uid).await,
             Ask::List { after } => self.acts.list(after).await,
             Ask::Unlock { user } => self.unlock(&user).await,
+            Ask::ClearReport { user } => self.clear_report(&user).await,
             Ask::Reset { user } => self.reset(&user).await,
             Ask::Remove { user, factor } => self.remove(&user, factor).await,
             Ask::Why { about, limit } => story::tell(&self.acts, about, limit).await,
@@ -326,6 +327,14 @@ impl Conversation {
         self.audit(Some(person.id()), act).await?;
         self.acts.rooms.store.unlock(person.id()).await?;
         Ok(Answer::Unlocked)
+    }
+
+    async fn clear_report(&mut self, user: &str) -> Result<Answer, Refused> {
+        let person = self.acts.person(user).await?;
+        let act = Act::new(Deed::ClearReport, [person.who.key.as_str()]);
+        self.audit(Some(person.id()), act).await?;
+        let was = self.acts.rooms.store.clear_report(person.id()).await?;
+        Ok(Answer::ReportCleared { was })
     }
 
     async fn reset(&mut self, user: &str) -> Result<Answer, Refused> {

@@ -55,6 +55,11 @@ pub enum Ask {
         /// Whose.
         user: String,
     },
+    /// Ends what a report of the owner began.
+    ClearReport {
+        /// Whose.
+        user: String,
+    },
     /// Removes every factor.
     Reset {
         /// Whose.
@@ -173,6 +178,11 @@ pub enum Answer {
     },
     /// The lock-out is over.
     Unlocked,
+    /// The report is over.
+    ReportCleared {
+        /// Whether there was one.
+        was: bool,
+    },
     /// Every factor is removed.
     Reset {
         /// How many there were.
@@ -261,6 +271,8 @@ pub struct AccountShown {
     pub factors: Vec<Enrolled>,
     /// Codes are locked until then.
     pub locked_until: Option<Timestamp>,
+    /// When the owner reported a login that was not theirs.
+    pub reported: Option<Timestamp>,
 }
 
 /// A client with what was seen of each of its NASes.

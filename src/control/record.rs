@@ -19,6 +19,8 @@ pub enum Deed {
     RecoveryCodes,
     /// Ends a lock-out: account.
     Unlock,
+    /// Ends what a report began: account.
+    ClearReport,
     /// Removes every factor: account.
     Reset,
     /// Removes a factor: number, label, account.
@@ -36,11 +38,12 @@ pub enum Deed {
 }
 
 impl Deed {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::EnrolProven,
         Self::EnrolUnproven,
         Self::RecoveryCodes,
         Self::Unlock,
+        Self::ClearReport,
         Self::Reset,
         Self::Remove,
         Self::Borrow,
@@ -57,6 +60,7 @@ impl Deed {
             Self::EnrolUnproven => ("enrols", "enrol", "a TOTP without proof ({}) for {}"),
             Self::RecoveryCodes => ("makes", "make", "new recovery codes for {}"),
             Self::Unlock => ("unlocks", "unlock", "the codes of {}"),
+            Self::ClearReport => ("clears", "clear", "the report of {}"),
             Self::Reset => ("removes", "remove", "every factor of {}"),
             Self::Remove => ("removes", "remove", "factor {} ({}) of {}"),
             Self::Borrow => ("borrows", "borrow", "for a trial the client {}"),

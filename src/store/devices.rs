@@ -29,6 +29,7 @@ const BELL: usize = 4096;
 const ADD_DEVICE: &str = statement(SQL, "add-device");
 const DEVICE: &str = statement(SQL, "device");
 pub(super) const SET_BELL: &str = statement(SQL, "set-bell");
+const SILENT: &str = statement(SQL, "silent");
 const BELL_FAILED: &str = statement(SQL, "bell-failed");
 const FORGET_BELL: &str = statement(SQL, "forget-bell");
 const BELL_WORKED: &str = statement(SQL, "bell-worked");
@@ -378,6 +379,13 @@ fn find(connection: &Connection, data: &Key, id: i64) -> Result<Option<Device>, 
         failure: row.get(6)?,
         label: row.get(7)?,
     }))
+}
+
+/// Since when a device's doorbell does not ring.
+pub(super) fn silent(connection: &Connection, device: i64) -> Result<Option<Timestamp>, Error> {
+    let mut statement = connection.prepare_cached(SILENT)?;
+    let failed: Option<Option<i64>> = statement.query_row([device], |row| row.get(0)).optional()?;
+    Ok(failed.flatten().map(Timestamp::from_millis))
 }
 
 impl Writing {

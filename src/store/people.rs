@@ -130,6 +130,7 @@ fn enrolled(reader: &Connection, account: &AccountRow) -> Result<Vec<Enrolled>, 
             proven: row.get(3)? || used_at.is_some(),
             enrolled: Timestamp::from_millis(row.get(4)?),
             used: used_at,
+            silent: None,
         });
     }
     Ok(factors)
@@ -193,9 +194,14 @@ pub(super) fn known(
     let Some(row) = AccountRow::find(reader, &account)? else {
         return Ok(None);
     };
+    let mut factors = enrolled(reader, &row)?;
+    for device in factors.iter_mut().filter(|f| f.kind == FactorKind::Push) {
+        device.silent = super::devices::silent(reader, device.id)?;
+    }
     Ok(Some(KnownAccount {
-        factors: enrolled(reader, &row)?,
+        factors,
         account,
+        reported: moment(row.pushes.exposed),
         name: row.name,
         locked_until: row.locked_until.filter(|until| *until > now),
     }))

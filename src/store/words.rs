@@ -73,6 +73,9 @@ pub struct Enrolled {
     pub enrolled: Timestamp,
     /// When it was last used.
     pub used: Option<Timestamp>,
+    /// Since when a device's doorbell does not ring, where the whole account is told.
+    #[serde(default)]
+    pub silent: Option<Timestamp>,
 }
 
 /// What came of a code.
@@ -283,6 +286,9 @@ pub struct KnownAccount {
     pub factors: Vec<Enrolled>,
     /// Codes are locked until then.
     pub locked_until: Option<Timestamp>,
+    /// When its owner reported a login that was not theirs.
+    #[serde(default)]
+    pub reported: Option<Timestamp>,
 }
 
 /// What the store says of itself, for `status` and metrics.

@@ -46,6 +46,7 @@ pub(in crate::access) fn standing(factors: &[(FactorKind, u8)]) -> Standing {
         proven: true,
         enrolled: Timestamp::default(),
         used: None,
+        silent: None,
     };
     Standing {
         factors: factors.iter().map(enrolled).collect(),

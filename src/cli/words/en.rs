@@ -15,6 +15,7 @@ impl Words for En {
             Label::Phones => "phones",
             Label::Groups => "groups",
             Label::Codes => "codes",
+            Label::Report => "report",
             Label::Factors => "factors",
             Label::ListensAt => "listens at",
             Label::Clients => "clients",
@@ -56,6 +57,14 @@ impl Words for En {
 
     fn used(&self, when: Option<&str>) -> String {
         when.map_or_else(|| "never used".to_owned(), |when| format!("used {when}"))
+    }
+
+    fn silent(&self, when: &str) -> String {
+        format!("unreachable since {when}")
+    }
+
+    fn reported(&self, when: &str) -> String {
+        format!("not theirs, reported {when}: no login from outside until the password changes")
     }
 
     fn ready(&self, version: &str, ready: &str) -> String {

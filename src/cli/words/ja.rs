@@ -16,6 +16,7 @@ impl Words for Ja {
             Label::Phones => "電話番号",
             Label::Groups => "グループ",
             Label::Codes => "コード",
+            Label::Report => "報告",
             Label::Factors => "認証手段",
             Label::ListensAt => "待受",
             Label::Clients => "機器",
@@ -55,6 +56,14 @@ impl Words for Ja {
 
     fn used(&self, when: Option<&str>) -> String {
         when.map_or_else(|| "未使用".to_owned(), |when| format!("使用 {when}"))
+    }
+
+    fn silent(&self, when: &str) -> String {
+        format!("{when} から届きません")
+    }
+
+    fn reported(&self, when: &str) -> String {
+        format!("「自分ではない」と {when} に報告(パスワードが変わるまで学外からログイン不可)")
     }
 
     fn ready(&self, version: &str, ready: &str) -> String {
@@ -120,6 +129,7 @@ impl Words for Ja {
             Deed::EnrolUnproven => "{1} の認証アプリ({0})を確認なしで登録",
             Deed::RecoveryCodes => "{0} のリカバリーコードを新しく作成",
             Deed::Unlock => "{0} のコードの停止を解除",
+            Deed::ClearReport => "{0} の報告を解除",
             Deed::Reset => "{0} の認証手段をすべて削除",
             Deed::Remove => "{2} の認証手段 {0}({1})を削除",
             Deed::Borrow => "機器 {0} として試験ログイン",

@@ -25,6 +25,7 @@ pub(super) enum Label {
     Phones,
     Groups,
     Codes,
+    Report,
     Factors,
     ListensAt,
     Clients,
@@ -58,6 +59,10 @@ pub(super) trait Words {
     fn enrolled(&self, when: &str) -> String;
     /// When it was last used, if it was.
     fn used(&self, when: Option<&str>) -> String;
+    /// Since when a device cannot be rung.
+    fn silent(&self, when: &str) -> String;
+    /// When the owner reported a login.
+    fn reported(&self, when: &str) -> String;
     /// Whether logins can be decided.
     fn ready(&self, version: &str, ready: &str) -> String;
     /// The words of readiness: yes, and no.

@@ -104,8 +104,8 @@ impl Acts {
     pub(super) async fn show(&self, user: &str, uid: u32) -> Result<Answer, Refused> {
         let person = self.person(user).await?;
         let known = self.rooms.store.known(person.id()).await?;
-        let (factors, locked_until) = known.map_or_else(Default::default, |known| {
-            (known.factors, known.locked_until)
+        let (factors, locked_until, reported) = known.map_or_else(Default::default, |known| {
+            (known.factors, known.locked_until, known.reported)
         });
         let entry = &person.entry;
         // Root can read the directory's password, and so the numbers.
@@ -125,6 +125,7 @@ impl Acts {
             groups: entry.groups.iter().map(ToString::to_string).collect(),
             factors,
             locked_until,
+            reported,
         })))
     }
 

@@ -30,6 +30,9 @@ JOIN factor ON factor.id = device.factor
 JOIN account ON account.id = factor.account
 WHERE device.factor = ?1
 
+-- :silent
+SELECT failed FROM device WHERE factor = ?1
+
 -- :set-bell
 UPDATE device SET bell = ?2, failed = NULL, failure = '' WHERE factor = ?1
 
