@@ -28,6 +28,9 @@ pub use fault::Fault;
 use fault::{Reach, Readers, Report, Source};
 use reader::Table;
 
+// What `profile` names, for those who show it or imitate it.
+pub use crate::server::{Again, Dialogue, Profile};
+
 /// What the daemon starts from.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -13,6 +13,7 @@ mod rejects;
 mod reply;
 mod socket;
 mod station;
+mod trails;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
