@@ -10,6 +10,7 @@ pub(super) const USER_NAME: u8 = 1;
 pub(super) const USER_PASSWORD: u8 = 2;
 pub(super) const REPLY_MESSAGE: u8 = 18;
 pub(super) const STATE: u8 = 24;
+pub(super) const VENDOR_SPECIFIC: u8 = 26;
 pub(super) const CALLING_STATION_ID: u8 = 31;
 pub(super) const NAS_IDENTIFIER_ATTRIBUTE: u8 = 32;
 pub(super) const TUNNEL_CLIENT_ENDPOINT: u8 = 66;
@@ -85,7 +86,7 @@ const KNOWN: &[(u8, &str, Form)] = &[
     (REPLY_MESSAGE, "Reply-Message", Form::Text),
     (STATE, "State", Form::Octets),
     (25, "Class", Form::Text),
-    (26, "Vendor-Specific", Form::Vendor),
+    (VENDOR_SPECIFIC, "Vendor-Specific", Form::Vendor),
     (27, "Session-Timeout", Form::Number),
     (28, "Idle-Timeout", Form::Number),
     (29, "Termination-Action", Form::Number),
