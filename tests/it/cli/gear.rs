@@ -209,3 +209,31 @@ fn gear_that_logs_in_twice_is_let_in_twice_by_one_code() {
     let ends = tried(&daemon, &insists)["ends"].clone();
     assert_eq!(ends.as_array().unwrap().len(), 3, "{ends}");
 }
+
+#[test]
+fn gear_that_logs_in_twice_is_asked_once() {
+    let (_slapd, daemon) = house_with("profile = 'globalprotect'");
+    daemon.enrol("taro", SEED);
+    let words = ["--answer", &code(SEED, 0), "--station", "203.0.113.5"];
+    let both = tried(&daemon, &[&words[..], &["--as", "globalprotect"]].concat());
+    assert_eq!(
+        both["ends"],
+        serde_json::json!(["accepted", "accepted"]),
+        "{both}"
+    );
+    let replies: Vec<_> = both["exchanges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|exchange| exchange["reply"]["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        replies,
+        ["Access-Challenge", "Access-Accept", "Access-Accept"]
+    );
+    // Another station with the same password is asked for itself, and nobody answers there.
+    let other = ["--as", "globalprotect", "--station", "203.0.113.6"];
+    let other = daemon.cli(&[&["try", "taro", "--password", "taro-password"], &other[..]].concat());
+    assert_eq!(other.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&other.stdout).contains("Access-Challenge"));
+}
