@@ -65,11 +65,17 @@ impl<'a> Exchange<'a> {
             Err(reason) => return Ok(self.refuse_unproven(reason).into()),
         };
         let key = AttemptKey::of(&self.room.attempt_key, self.attempt, &who.key);
+        let settled = self.settle(key, &who).await?;
+        self.pair(key, &settled);
+        Ok(settled)
+    }
+
+    async fn settle(&mut self, key: AttemptKey, who: &Who) -> Result<Arc<Settled>, Undecided> {
         loop {
             match self.room.retries.enter(key, Instant::now()) {
                 Entered::First(lead) => {
-                    let settled = Arc::new(self.first_packet(&who).await?);
-                    lead.settle(&settled, Instant::now());
+                    let settled = Arc::new(self.first_packet(who).await?);
+                    lead.settle(&settled, self.client().pair, Instant::now());
                     return Ok(settled);
                 }
                 Entered::Decided(settled) => return self.repeat(&settled).await.map(Arc::new),
@@ -80,6 +86,27 @@ impl<'a> Exchange<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// At gear that logs in twice, the Accept that a challenge ends in is also one on the attempt that it was put to: the second
+    /// login brings the same password and no State.
+    fn pair(&self, key: AttemptKey, settled: &Arc<Settled>) {
+        let (retries, pair) = (&self.room.retries, self.client().pair);
+        if pair <= super::retries::REPEATED_FOR {
+            return;
+        }
+        let state = self.attempt.state.as_deref();
+        let first = state.map_or(Some(key), |state| retries.answered(state));
+        let Some(first) = first else {
+            return;
+        };
+        let now = Instant::now();
+        if let Verdict::Challenge { state, .. } = &settled.verdict {
+            let until = now + self.setup.settings.challenge_life;
+            retries.asked(state, first, (now, until));
+        } else if state.is_some() && matches!(settled.verdict, Verdict::Accept { .. }) {
+            retries.keep(first, settled, now + pair);
         }
     }
 

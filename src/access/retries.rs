@@ -6,8 +6,12 @@
 //! same NAS and the same port or session there; somebody behind the same address must never ride another's login. Without any
 //! of these an attempt in work is let alone, and only a verdict on a typed code is given again, to the same NAS: whoever
 //! brings that code within ten seconds typed it.
+//!
+//! Gear that logs in twice for one login of a person has a longer time (`pair`), and the Accept that a challenge ended in is one on
+//! the attempt that it was put to.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,13 +24,15 @@ use super::exchange::Settled;
 use crate::account::{AccountKey, Station};
 use crate::secret::Key;
 
-/// How long a verdict is given again.
-const REPEATED_FOR: Duration = Duration::from_secs(10);
+/// How long a verdict is given again, at least.
+pub(super) const REPEATED_FOR: Duration = Duration::from_secs(10);
 /// Attempts remembered: ten seconds of 6,000 logins a second. Beyond that, attempts are each of its own.
 const MAX_ATTEMPTS: usize = 65_536;
+/// Challenges remembered for gear that logs in twice: those open of as many logins.
+const MAX_CHALLENGES: usize = 16_384;
 
 /// The digest of an attempt; equal for packets of one attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct AttemptKey {
     digest: [u8; 32],
     /// Something tells that packets of it are from one place.
@@ -122,8 +128,10 @@ enum Known {
 #[derive(Default)]
 struct Table {
     attempts: HashMap<AttemptKey, Known>,
-    /// Decided ones, in the order in which they end.
-    ends: VecDeque<(Instant, AttemptKey)>,
+    /// Decided ones, the first to end on top.
+    ends: BinaryHeap<Reverse<(Instant, AttemptKey)>>,
+    /// To which attempt a challenge was put, by its State, and until when it is open.
+    challenges: HashMap<Box<[u8]>, (AttemptKey, Instant)>,
 }
 
 /// The attempts of the last seconds.
@@ -135,7 +143,7 @@ pub(super) struct Retries {
 impl Retries {
     /// Enters a packet's attempt.
     pub(super) fn enter(&self, key: AttemptKey, now: Instant) -> Entered<'_> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.hold();
         table.forget_ended(now);
         match table.attempts.get(&key) {
             Some(Known::InWork(_)) if !key.joins => return Entered::First(Lead { held: None }),
@@ -161,13 +169,55 @@ impl Retries {
     }
 }
 
+impl Retries {
+    /// A challenge was put to an attempt. It is remembered if something tells from which place that comes.
+    pub(super) fn asked(
+        &self,
+        state: &[u8],
+        attempt: AttemptKey,
+        (now, until): (Instant, Instant),
+    ) {
+        if !attempt.joins {
+            return;
+        }
+        let mut table = self.hold();
+        if table.challenges.len() >= MAX_CHALLENGES {
+            table.challenges.retain(|_, (_, until)| *until > now);
+        }
+        if table.challenges.len() < MAX_CHALLENGES {
+            table.challenges.insert(state.into(), (attempt, until));
+        }
+    }
+
+    /// The attempt that a challenge was put to. It is answered once.
+    pub(super) fn answered(&self, state: &[u8]) -> Option<AttemptKey> {
+        let (attempt, _) = self.hold().challenges.remove(state)?;
+        Some(attempt)
+    }
+
+    /// Keeps a verdict for those who come with the same attempt.
+    pub(super) fn keep(&self, key: AttemptKey, settled: &Arc<Settled>, until: Instant) {
+        self.hold().keep(key, settled, until);
+    }
+
+    fn hold(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Table {
+    fn keep(&mut self, key: AttemptKey, settled: &Arc<Settled>, until: Instant) {
+        let decided = Known::Decided(settled.clone(), until);
+        self.attempts.insert(key, decided);
+        self.ends.push(Reverse((until, key)));
+    }
+
     fn forget_ended(&mut self, now: Instant) {
-        while let Some((end, key)) = self.ends.front().copied() {
+        while let Some(Reverse((end, key))) = self.ends.peek().copied() {
             if end > now {
                 return;
             }
-            self.ends.pop_front();
+            self.ends.pop();
             let ended =
                 matches!(self.attempts.get(&key), Some(Known::Decided(_, until)) if *until <= now);
             if ended {
@@ -188,25 +238,21 @@ struct Held<'a> {
     verdict: watch::Sender<Option<Arc<Settled>>>,
 }
 
-impl Held<'_> {
-    fn table(&self) -> MutexGuard<'_, Table> {
-        let table = self.retries.table.lock();
-        table.unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Lead<'_> {
-    /// Gives the verdict to those who wait, and keeps it for those who come in the next seconds if it may be repeated.
-    pub(super) fn settle(mut self, settled: &Arc<Settled>, now: Instant) {
+    /// Gives the verdict to those who wait, and keeps it for those who come in the next seconds if it may be repeated: for `pair`
+    /// where something tells that they come from the same place.
+    pub(super) fn settle(mut self, settled: &Arc<Settled>, pair: Duration, now: Instant) {
         let Some(held) = self.held.take() else {
             return;
         };
-        let mut table = held.table();
+        let mut table = held.retries.hold();
         if settled.may_be_repeated() {
-            let end = now + REPEATED_FOR;
-            let decided = Known::Decided(settled.clone(), end);
-            table.attempts.insert(held.key, decided);
-            table.ends.push_back((end, held.key));
+            let long = if held.key.joins {
+                pair.max(REPEATED_FOR)
+            } else {
+                REPEATED_FOR
+            };
+            table.keep(held.key, settled, now + long);
         } else {
             table.attempts.remove(&held.key);
         }
@@ -218,7 +264,7 @@ impl Lead<'_> {
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
         if let Some(held) = &self.held {
-            held.table().attempts.remove(&held.key);
+            held.retries.hold().attempts.remove(&held.key);
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::PROFILES;
 use crate::control;
 
 /// Sekisho (関所), a RADIUS second-factor daemon in front of an LDAP directory.
@@ -119,7 +121,7 @@ pub(super) enum Command {
 pub(super) struct Try {
     /// The user's name, as she would type it.
     pub(super) user: String,
-    /// The client whose policy to try, borrowed from the running daemon for 60 s.
+    /// The client whose policy to try, borrowed from the running daemon for as long as it takes.
     #[arg(long, conflicts_with = "radius")]
     pub(super) client: Option<String>,
     /// Read the password from the first line of this file (- is standard input) instead of asking.
@@ -144,8 +146,21 @@ pub(super) struct Try {
     #[arg(long, value_name = "FILE", requires = "radius")]
     pub(super) secret_file: Option<PathBuf>,
     /// How long to wait for an answer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, conflicts_with = "gear", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(super) patience: u64,
+    /// Ask, wait and give up as gear of this make does by itself; see PROFILES in sekisho.toml(5).
+    #[arg(long = "as", id = "gear", value_name = "PROFILE", value_parser = profiles())]
+    pub(super) gear: Option<String>,
+    /// The second server of the gear, which it asks when the first says nothing.
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "gear")]
+    pub(super) second: Option<SocketAddr>,
+    /// Log in so often, one time after the other, as a person does whose gear gave up.
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u8).range(1..=10))]
+    pub(super) count: Option<u8>,
+}
+
+fn profiles() -> PossibleValuesParser {
+    PossibleValuesParser::new(PROFILES.map(|profile| profile.name))
 }
 
 /// The commands about a user.

@@ -11,11 +11,13 @@ use super::check::{counted, faulty};
 use super::terminal::{Page, padded, plain};
 use super::words::{self, Label, StoreFacts};
 use super::{DaemonAt, Ended, Exit, Failure, astray};
-use crate::control::{Answer, Ask, ClientSeen, Seen, ServerShown, Status};
+use crate::control::{Answer, Ask, ClientSeen, ClientShown, Seen, ServerShown, Status};
 use crate::daemon::StoreError;
 use crate::secret::random_array;
 use crate::{config, daemon};
 
+/// Milliseconds by which a measured patience may differ from the configured one: a packet on its way, a clock's step.
+const SLACK: u64 = 1000;
 /// Columns of a row's name.
 const NAME_COLUMNS: usize = 13;
 
@@ -131,15 +133,61 @@ fn show_client(ClientSeen { client, seen }: &ClientSeen, page: &mut Page<'_>) ->
         client.station.join(", ")
     };
     row(page, "station", &station)?;
-    row(page, "waits", &format!("{} s", client.patience))?;
+    if !client.push.is_empty() {
+        row(page, "push", &client.push.join(", "))?;
+    }
+    let waits = format!("{} s ({})", client.patience, client.profile);
+    row(page, "waits", &waits)?;
     if seen.is_empty() {
         row(page, "seen", "nothing yet")?;
     }
     for (at, seen) in seen.iter().enumerate() {
         let words = seen_words(seen, page);
         row(page, if at == 0 { "seen" } else { "" }, &words)?;
+        for words in patience_words(client, seen, page) {
+            row(page, "", &words)?;
+        }
     }
     Ok(())
+}
+
+/// How a NAS asked until it gave up, and what to do if that is not as configured.
+fn patience_words(client: &ClientShown, seen: &Seen, page: &Page<'_>) -> Vec<String> {
+    let Some(waited) = seen.gave_up else {
+        return Vec::new();
+    };
+    let configured = client.patience.saturating_mul(1000);
+    let mut words = vec![format!(
+        "    gave up after {} x {} = {}; configured {}",
+        seconds(waited.interval),
+        waited.tries,
+        seconds(waited.in_all),
+        seconds(configured)
+    )];
+    let Some(patience) = seen.patience else {
+        return words;
+    };
+    let patience_told = seconds(patience);
+    if patience + SLACK < configured {
+        let raise = config::Profile::find(&client.profile).map_or("", |profile| profile.raise);
+        words.push(page.fair(&format!(
+            "    It waits {patience_told}, less than configured: {raise}"
+        )));
+    } else if patience > configured + SLACK {
+        words.push(page.fair(&format!(
+            "    It waits {patience_told}: write patience = \"{}s\" to use all of it.",
+            patience / 1000
+        )));
+    }
+    words
+}
+
+/// Milliseconds as seconds, with a tenth where there is one.
+fn seconds(millis: u64) -> String {
+    match millis % 1000 / 100 {
+        0 => format!("{} s", millis / 1000),
+        tenth => format!("{}.{tenth} s", millis / 1000),
+    }
 }
 
 fn seen_words(seen: &Seen, page: &Page<'_>) -> String {
@@ -301,6 +349,54 @@ fn size(octets: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::Waited;
+
+    /// What `client list` says of gear that is configured to wait 60 s.
+    fn patience_told(gave_up: Option<(u64, u32, u64)>, patience: Option<u64>) -> String {
+        let client = ClientShown {
+            name: "vpn".to_owned(),
+            label: crate::control::Label::default(),
+            addresses: Vec::new(),
+            message_authenticator: "required".to_owned(),
+            code: Vec::new(),
+            station: Vec::new(),
+            profile: "fortigate".to_owned(),
+            push: Vec::new(),
+            patience: 60,
+        };
+        let seen = Seen {
+            gave_up: gave_up.map(|(interval, tries, in_all)| Waited {
+                interval,
+                tries,
+                in_all,
+            }),
+            patience,
+            ..Seen::default()
+        };
+        let mut out = Vec::new();
+        let page = Page::new(&mut out, false, false, crate::control::Language::En);
+        patience_words(&client, &seen, &page).join("\n")
+    }
+
+    #[test]
+    fn patience_is_told_beside_what_is_configured_with_a_hint_where_they_differ() {
+        assert_eq!(patience_told(None, None), "");
+        let measured = Some((5012, 3, 15_036));
+        let row = "    gave up after 5 s x 3 = 15 s; configured 60 s";
+        assert_eq!(patience_told(measured, None), row);
+        let told = patience_told(measured, Some(15_036));
+        assert!(told.starts_with(row), "{told}");
+        assert!(
+            told.contains("waits 15 s, less than configured: On the FortiGate, set remoteauth"),
+            "{told}"
+        );
+        assert_eq!(patience_told(measured, Some(60_400)), row);
+        let told = patience_told(measured, Some(90_200));
+        assert!(
+            told.ends_with("patience = \"90s\" to use all of it."),
+            "{told}"
+        );
+    }
 
     #[test]
     fn numbers_are_grouped_and_sizes_said_in_their_unit() {

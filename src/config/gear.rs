@@ -140,7 +140,8 @@ fn stations(table: &Table<'_>, profile: &Profile) -> Vec<StationSource> {
     sources
 }
 
-fn station(text: &str) -> Result<StationSource, (String, String)> {
+/// The attribute of a name, or what is wrong with it and what mends that.
+pub(super) fn station(text: &str) -> Result<StationSource, (String, String)> {
     let source = |vendor, kind, prefix, form| StationSource {
         name: text.into(),
         vendor,

@@ -28,6 +28,9 @@ pub use fault::Fault;
 use fault::{Reach, Readers, Report, Source};
 use reader::Table;
 
+// What `profile` names, for those who show it or imitate it.
+pub use crate::server::{Again, Dialogue, PROFILES, Profile, Signs, StationForm, StationSource};
+
 /// What the daemon starts from.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -107,6 +110,12 @@ pub fn parse_text(text: &str) -> Result<Settings, Vec<Fault>> {
         readers: Readers::OwnersAlone,
     };
     settings(Report::new(vec![source], Reach::TextAlone))
+}
+
+/// The attribute that a word of `station` names.
+#[must_use]
+pub fn station_source(name: &str) -> Option<StationSource> {
+    gear::station(name).ok()
 }
 
 /// Every key that the file may hold, by table and name.

@@ -260,7 +260,7 @@ impl Conversation {
             } => self.acts.explain(&user, &client, &station, at).await,
             Ask::Clients => Ok(self.acts.clients()),
             Ask::Status => Ok(self.acts.status().await),
-            Ask::Lend { client } => self.lend(client).await,
+            Ask::Lend { client, seconds } => self.lend(client, seconds).await,
             Ask::Reload => self.reload().await,
             Ask::Backup { to } => self.backup(&to).await,
             Ask::RotateKey => {

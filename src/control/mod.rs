@@ -21,7 +21,7 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{Access, Label};
+use crate::access::Access;
 use crate::account::ClientName;
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -37,11 +37,11 @@ pub use protocol::{
 };
 pub use record::{Act, Deed, Recorded};
 // The words that answers are made of, for those who show them.
-pub use crate::access::Explanation;
+pub use crate::access::{Explanation, Label};
 pub use crate::account::{AccountId, Decision, FactorKind, Language, Outcome, Reason, Station};
 pub use crate::factor::Algorithm;
 pub use crate::store::{Enrolled, Health, KnownAccount, Told};
-pub use crate::telemetry::Seen;
+pub use crate::telemetry::{Seen, Waited};
 
 /// The socket's usual place.
 pub const SOCKET: &str = "/run/sekisho/control.sock";
@@ -111,6 +111,10 @@ pub struct ClientShown {
     pub code: Vec<String>,
     /// Its station attributes.
     pub station: Vec<String>,
+    /// What make of gear it is.
+    pub profile: String,
+    /// How the number of a push crosses over.
+    pub push: Vec<String>,
     /// How long it waits, in seconds.
     pub patience: u64,
 }

@@ -98,6 +98,9 @@ pub enum Ask {
     Lend {
         /// The client whose policy is wanted; the only one, if not said.
         client: Option<String>,
+        /// For how many seconds, within bounds.
+        #[serde(default)]
+        seconds: u64,
     },
     /// Reads the configuration anew.
     Reload,

@@ -8,14 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::geteuid;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access;
+use crate::account::TypedName;
 use crate::channel::Channels;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::directory::{self, Directory, People};
+use crate::directory::{self, Directory, Found, People};
+use crate::server;
 use crate::store;
 
 /// How long one part may take to be probed.
@@ -26,7 +29,7 @@ const STORE_FILES: usize = 16;
 /// What a probe saw of one part.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Probed {
-    /// `directory`, `group`, `store` or `gateway`.
+    /// `directory`, `group`, `health check`, `store` or `gateway`.
     pub part: &'static str,
     /// Which one.
     pub name: String,
@@ -65,7 +68,10 @@ pub async fn probe(settings: &Settings) -> Vec<Probed> {
             stop.clone(),
         );
         match opened {
-            Ok(opened) => probed.extend(probe_directory(directory, &opened, &mut groups).await),
+            Ok(opened) => {
+                probed.extend(probe_directory(directory, &opened, &mut groups).await);
+                probed.extend(probe_checks(settings, (&directory.name, &opened)).await);
+            }
             Err(error) => probed.push(Probed::new(
                 "directory",
                 &directory.name,
@@ -104,6 +110,36 @@ async fn probe_directory(
             Probed::new("directory", &name, seen)
         })
         .collect()
+}
+
+/// People of a directory who have the name of a health check: they can never log in.
+async fn probe_checks(
+    settings: &Settings,
+    (name, directory): (&Arc<str>, &Directory),
+) -> Vec<Probed> {
+    let mut probed = Vec::new();
+    for client in &settings.server.clients {
+        for probe in &client.probes {
+            let server::Probe::Name(check) = probe else {
+                continue;
+            };
+            let who = TypedName::parse(check.as_bytes())
+                .and_then(|typed| typed.resolve(&settings.access.realms));
+            let Ok(who) = who.as_ref() else { continue };
+            let deadline = Instant::now() + PROBE_TIME;
+            if who.directory == *name
+                && let Ok(Found::One(_) | Found::Several) =
+                    directory.find(&who.user, deadline).await
+            {
+                let why = format!(
+                    "is a person of directory {name}, who can never log in by client {}: see probes",
+                    client.name
+                );
+                probed.push(Probed::new("health check", check, Err(why)));
+            }
+        }
+    }
+    probed
 }
 
 /// What was seen of people, in words.

@@ -147,6 +147,7 @@ impl Rooms {
             log::warn!("{warning}");
         }
         self.telemetry.set_level(settings.telemetry.level);
+        self.telemetry.forget_patience();
         self.store.set_limits(settings.store.limits);
         self.access
             .reload(directories.setup(settings.access, channels));
@@ -343,6 +344,13 @@ fn show(client: &server::Client) -> ClientShown {
             .station
             .iter()
             .map(|source| source.name.to_string())
+            .collect(),
+        profile: client.profile.name.to_owned(),
+        push: client
+            .policy
+            .push
+            .iter()
+            .map(|mode| mode.as_str().to_owned())
             .collect(),
         patience: client.patience.as_secs(),
     }

@@ -1,7 +1,10 @@
-//! A pretend NAS: sends real Access-Requests, waits and retransmits as gear does, and shows what came back.
+//! A pretend NAS: sends real Access-Requests, waits and asks again as gear does, and shows what came back.
 //!
-//! It knows the wire and nothing of what decides. What it shows holds no secret.
+//! It knows the wire, and the manners of gear from its profile; nothing of what decides. What it shows holds no secret.
 
+mod packet;
+
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -9,23 +12,20 @@ use serde::Serialize;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
-use crate::clock::Clock;
+use crate::config::{Again, Profile, Signs, StationForm, StationSource, station_source};
 use crate::secret::{Secret, random_array};
 use crate::wire::{self, Asked, BadAnswer, Code, Query};
+use packet::{
+    CALLING_STATION_ID, NAS_IDENTIFIER_ATTRIBUTE, REPLY_MESSAGE, STATE, TUNNEL_CLIENT_ENDPOINT,
+    USER_NAME, USER_PASSWORD, VENDOR_SPECIFIC, code_name, name, named, printable, shown,
+};
+
+pub use packet::{Attribute, Packet};
 
 /// When the same packet is sent again: the middle of what gear does (2 to 5 s).
 const RETRANSMIT: Duration = Duration::from_secs(3);
 /// What the NAS calls itself.
 const NAS_IDENTIFIER: &str = "sekisho-try";
-
-const USER_NAME: u8 = 1;
-const USER_PASSWORD: u8 = 2;
-const REPLY_MESSAGE: u8 = 18;
-const STATE: u8 = 24;
-const CALLING_STATION_ID: u8 = 31;
-const NAS_IDENTIFIER_ATTRIBUTE: u8 = 32;
-const TUNNEL_CLIENT_ENDPOINT: u8 = 66;
-const MESSAGE_AUTHENTICATOR: u8 = 80;
 
 /// Why a login had no end.
 #[derive(Debug, thiserror::Error)]
@@ -36,15 +36,7 @@ pub enum Error {
         /// The server.
         to: SocketAddr,
         /// Why.
-        source: std::io::Error,
-    },
-    /// No answer came.
-    #[error("{to} gave no answer within {} s", waited.as_secs())]
-    Silence {
-        /// The server.
-        to: SocketAddr,
-        /// How long was waited.
-        waited: Duration,
+        source: io::Error,
     },
     /// Only answers came that cannot be believed.
     #[error("{to} answered, but: {why}")]
@@ -54,6 +46,52 @@ pub enum Error {
         /// Why not.
         why: BadAnswer,
     },
+}
+
+/// How a NAS asks.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// How long it waits after each request to a server.
+    waits: Vec<Duration>,
+    again: Again,
+    signs: Signs,
+    /// In which attributes it tells the station; none is the usual two, since what a client trusts is not known.
+    station: Vec<StationSource>,
+    /// It hears that nobody listens at a port; gear waits all the same.
+    hears_refusals: bool,
+}
+
+impl Manner {
+    /// That of no gear: it sends the same packet again and again while its patience lasts.
+    #[must_use]
+    pub fn patient(patience: Duration) -> Self {
+        let mut waits = Vec::new();
+        let mut left = patience;
+        while !left.is_zero() {
+            waits.push(left.min(RETRANSMIT));
+            left = left.saturating_sub(RETRANSMIT);
+        }
+        Self {
+            waits,
+            again: Again::SamePacket,
+            signs: Signs::Yes,
+            station: Vec::new(),
+            hears_refusals: true,
+        }
+    }
+
+    /// That of a make of gear.
+    #[must_use]
+    pub fn of(profile: &Profile) -> Self {
+        let known = profile.station.iter();
+        Self {
+            waits: profile.waits.to_vec(),
+            again: profile.again,
+            signs: profile.signing,
+            station: known.filter_map(|name| station_source(name)).collect(),
+            hears_refusals: false,
+        }
+    }
 }
 
 /// One request of a login.
@@ -69,26 +107,6 @@ pub struct Login<'a> {
     pub state: Option<&'a [u8]>,
 }
 
-/// A packet as shown to people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Packet {
-    /// Its code, in the RFC's words.
-    pub code: &'static str,
-    /// Its identifier.
-    pub identifier: u8,
-    /// Its attributes, in order.
-    pub attributes: Vec<Attribute>,
-}
-
-/// An attribute as shown to people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Attribute {
-    /// Its name, or its number.
-    pub name: String,
-    /// Its value in words; never a secret.
-    pub value: String,
-}
-
 /// What the server decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decided {
@@ -98,19 +116,38 @@ pub enum Decided {
     Reject,
     /// Access-Challenge, to be answered with this State.
     Challenge(Vec<u8>),
+    /// Nothing came while the NAS waited.
+    Silence,
+}
+
+/// A datagram that left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Sending {
+    /// How long after the first, in microseconds.
+    pub at_micros: u64,
+    /// The server.
+    pub to: SocketAddr,
+    /// The port that it left from.
+    pub from_port: u16,
+    /// Its identifier.
+    pub identifier: u8,
+    /// The octets of the one before, once more.
+    pub same_packet: bool,
 }
 
 /// A request and its answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Exchange {
-    /// What was sent.
+    /// What was sent first.
     pub sent: Packet,
+    /// Every datagram, in order.
+    pub sendings: Vec<Sending>,
     /// What came back.
-    pub reply: Packet,
+    pub reply: Option<Packet>,
     /// How long it took, in microseconds.
     pub micros: u64,
-    /// How often the request was sent again.
-    pub retransmissions: u32,
+    /// How often it was asked again.
+    pub retransmissions: usize,
     /// What follows.
     #[serde(skip)]
     pub decided: Decided,
@@ -118,72 +155,153 @@ pub struct Exchange {
     pub text: Option<String>,
 }
 
+/// A request as it is and as it is shown.
+struct Request {
+    asked: Asked,
+    packet: Packet,
+}
+
 /// The pretend NAS.
 pub struct Nas {
-    socket: UdpSocket,
-    to: SocketAddr,
+    from: IpAddr,
+    servers: Vec<SocketAddr>,
+    /// Which of them is asked, and the socket towards it.
+    server: (SocketAddr, UdpSocket),
     secret: Secret,
     identifier: u8,
-    patience: Duration,
-    clock: Clock,
+    manner: Manner,
 }
 
 impl Nas {
-    /// Opens a socket towards a server. It sends from `from`, or from wherever the system chooses.
+    /// Opens a socket towards the first server; a second one is asked when the first says nothing. It sends from `from`, or from
+    /// wherever the system chooses.
     ///
     /// # Errors
     ///
     /// When the address cannot be used.
     pub async fn open(
         from: Option<IpAddr>,
-        to: SocketAddr,
+        (first, second): (SocketAddr, Option<SocketAddr>),
         secret: Secret,
-        patience: Duration,
+        manner: Manner,
     ) -> Result<Self, Error> {
-        let from = from.unwrap_or_else(|| match to {
+        let from = from.unwrap_or_else(|| match first {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         });
-        let opened = async {
-            let socket = UdpSocket::bind((from, 0)).await?;
-            socket.connect(to).await?;
-            Ok(socket)
-        };
         let [identifier] = random_array();
         Ok(Self {
-            socket: opened
-                .await
-                .map_err(|source| Error::Socket { to, source })?,
-            to,
+            from,
+            servers: [first].into_iter().chain(second).collect(),
+            server: (first, open(from, first).await?),
             secret,
             identifier,
-            patience,
-            clock: Clock::system(),
+            manner,
         })
     }
 
-    /// Sends one request, again and again while nobody answers, until its patience ends.
+    /// Sends one request, again and again in its manner while nobody answers, until its patience ends.
     ///
     /// # Errors
     ///
-    /// When no answer comes that can be believed.
+    /// When a socket cannot be used, or only answers come that cannot be believed.
     pub async fn ask(&mut self, login: &Login<'_>) -> Result<Exchange, Error> {
-        self.identifier = self.identifier.wrapping_add(1);
-        let (asked, sent) = self.request(login);
-        let begun = self.clock.instant();
-        let (answer, retransmissions) = self.converse(&asked).await?;
-        let micros = self.clock.instant().saturating_duration_since(begun);
-        Ok(Exchange {
-            reply: shown(&answer, self.identifier),
-            decided: decided(&answer),
-            text: text(&answer),
-            sent,
-            micros: u64::try_from(micros.as_micros()).unwrap_or(u64::MAX),
-            retransmissions,
-        })
+        let mut course = Course::new();
+        // The answer to a challenge goes to the server that asked.
+        let servers = match login.state {
+            Some(_) => vec![self.server.0],
+            None => self.servers.clone(),
+        };
+        for to in servers {
+            if course.first.is_some() || to != self.server.0 {
+                self.server = (to, open(self.from, to).await?);
+            }
+            if let Some(answer) = self.ask_server(login, &mut course).await? {
+                return Ok(course.end(Some(&answer)));
+            }
+        }
+        match course.unbelieved {
+            Some((to, why)) => Err(Error::Unbelieved { to, why }),
+            None => Ok(course.end(None)),
+        }
     }
 
-    fn request(&self, login: &Login<'_>) -> (Asked, Packet) {
+    /// Asks one server as often as its manner is.
+    async fn ask_server(
+        &mut self,
+        login: &Login<'_>,
+        course: &mut Course,
+    ) -> Result<Option<wire::Answer>, Error> {
+        let mut request = self.request(login);
+        for (number, wait) in self.manner.waits.clone().into_iter().enumerate() {
+            let same_packet = number > 0 && self.manner.again == Again::SamePacket;
+            if number > 0 && !same_packet {
+                self.server.1 = open(self.from, self.server.0).await?;
+                request = self.request(login);
+            }
+            course.first.get_or_insert_with(|| request.packet.clone());
+            self.send(&request.asked)?;
+            course.sendings.push(Sending {
+                at_micros: course.micros(),
+                to: self.server.0,
+                from_port: self.server.1.local_addr().map_or(0, |from| from.port()),
+                identifier: request.packet.identifier,
+                same_packet,
+            });
+            let end = Instant::now() + wait;
+            if let Some(answer) = self.listen(&request.asked, end, course).await? {
+                return Ok(Some(answer));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for an answer.
+    async fn listen(
+        &self,
+        asked: &Asked,
+        end: Instant,
+        course: &mut Course,
+    ) -> Result<Option<wire::Answer>, Error> {
+        let mut datagram = vec![0; wire::PACKET_OCTETS];
+        let (to, socket) = &self.server;
+        while let Ok(received) = timeout_at(end, socket.recv(&mut datagram)).await {
+            let length = match received {
+                Ok(length) => length,
+                Err(error) => {
+                    self.bear(error)?;
+                    continue;
+                }
+            };
+            let octets = datagram.get(..length).unwrap_or_default();
+            match asked.answer(octets, &self.secret) {
+                Ok(answer) => return Ok(Some(answer)),
+                // The late answer to an earlier request.
+                Err(BadAnswer::Identifier) => {}
+                Err(why) => course.unbelieved = Some((*to, why)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn send(&self, asked: &Asked) -> Result<(), Error> {
+        match self.server.1.try_send(asked.octets()) {
+            Ok(_) => Ok(()),
+            Err(error) => self.bear(error),
+        }
+    }
+
+    /// That nobody listens is no answer to gear; anything else is the end.
+    fn bear(&self, source: io::Error) -> Result<(), Error> {
+        if source.kind() == io::ErrorKind::ConnectionRefused && !self.manner.hears_refusals {
+            return Ok(());
+        }
+        let to = self.server.0;
+        Err(Error::Socket { to, source })
+    }
+
+    fn request(&mut self, login: &Login<'_>) -> Request {
+        self.identifier = self.identifier.wrapping_add(1);
         let mut query = Query::access(self.identifier)
             .with(USER_NAME, login.user.as_bytes())
             .with_password(&self.secret, login.password.expose())
@@ -197,10 +315,18 @@ impl Nas {
             named(NAS_IDENTIFIER_ATTRIBUTE, NAS_IDENTIFIER.as_bytes()),
         ];
         if let Some(station) = login.station {
-            // Some gear tells the station in the one, some in the other: whichever the client trusts is there.
-            for kind in [CALLING_STATION_ID, TUNNEL_CLIENT_ENDPOINT] {
-                query = query.with(kind, station.as_bytes());
-                attributes.push(named(kind, station.as_bytes()));
+            for (vendor, kind, value) in self.station(station) {
+                query = match vendor {
+                    None => query.with(kind, &value),
+                    Some(vendor) => query.with_vendor(vendor, kind, &value),
+                };
+                attributes.push(match vendor {
+                    None => named(kind, &value),
+                    Some(vendor) => Attribute {
+                        name: name(VENDOR_SPECIFIC),
+                        value: format!("vendor {vendor}, type {kind}: {}", printable(&value)),
+                    },
+                });
             }
         }
         if let Some(state) = login.state {
@@ -212,47 +338,87 @@ impl Nas {
             identifier: self.identifier,
             attributes,
         };
-        (query.sign(&self.secret), packet)
+        let asked = match self.manner.signs {
+            Signs::Yes => query.sign(&self.secret),
+            Signs::Never => query.unsigned(&self.secret),
+        };
+        Request { asked, packet }
     }
 
-    async fn converse(&self, asked: &Asked) -> Result<(wire::Answer, u32), Error> {
-        let end = Instant::now() + self.patience;
-        let mut retransmissions = 0;
-        let mut unbelieved = None;
-        let mut datagram = vec![0; wire::PACKET_OCTETS];
-        let socket = |source| Error::Socket {
-            to: self.to,
-            source,
-        };
-        self.socket.send(asked.octets()).await.map_err(socket)?;
-        let mut again = Instant::now() + RETRANSMIT;
-        loop {
-            match timeout_at(again.min(end), self.socket.recv(&mut datagram)).await {
-                Ok(received) => {
-                    let length = received.map_err(socket)?;
-                    let octets = datagram.get(..length).unwrap_or_default();
-                    match asked.answer(octets, &self.secret) {
-                        Ok(answer) => return Ok((answer, retransmissions)),
-                        // The late answer to an earlier request.
-                        Err(BadAnswer::Identifier) => {}
-                        Err(why) => unbelieved = Some(why),
-                    }
-                }
-                Err(_) if Instant::now() >= end => {
-                    return Err(unbelieved.map_or(
-                        Error::Silence {
-                            to: self.to,
-                            waited: self.patience,
-                        },
-                        |why| Error::Unbelieved { to: self.to, why },
-                    ));
-                }
-                Err(_) => {
-                    self.socket.send(asked.octets()).await.map_err(socket)?;
-                    retransmissions += 1;
-                    again = Instant::now() + RETRANSMIT;
-                }
+    /// The station, in the attributes in which gear of this manner tells it.
+    fn station(&self, station: &str) -> Vec<(Option<u32>, u8, Vec<u8>)> {
+        if self.manner.station.is_empty() {
+            // Some gear tells the station in the one, some in the other: whichever the client trusts is there.
+            let usual = [CALLING_STATION_ID, TUNNEL_CLIENT_ENDPOINT];
+            return usual
+                .map(|kind| (None, kind, station.as_bytes().to_vec()))
+                .into();
+        }
+        let value = |source: &StationSource| match source.form {
+            StationForm::Text | StationForm::TaggedText => {
+                let prefix = source.prefix.as_deref().unwrap_or_default();
+                Some([prefix.as_bytes(), station.as_bytes()].concat())
             }
+            StationForm::Address => match station.parse().ok()? {
+                IpAddr::V4(address) => Some(address.octets().to_vec()),
+                IpAddr::V6(address) => Some(address.octets().to_vec()),
+            },
+        };
+        let known = self.manner.station.iter();
+        known
+            .filter_map(|source| Some((source.vendor, source.kind, value(source)?)))
+            .collect()
+    }
+}
+
+async fn open(from: IpAddr, to: SocketAddr) -> Result<UdpSocket, Error> {
+    let opened = async {
+        let socket = UdpSocket::bind((from, 0)).await?;
+        socket.connect(to).await?;
+        socket.writable().await?;
+        Ok(socket)
+    };
+    opened.await.map_err(|source| Error::Socket { to, source })
+}
+
+/// What has happened since a request was first sent.
+struct Course {
+    begun: Instant,
+    first: Option<Packet>,
+    sendings: Vec<Sending>,
+    unbelieved: Option<(SocketAddr, BadAnswer)>,
+}
+
+impl Course {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            first: None,
+            sendings: Vec::new(),
+            unbelieved: None,
+        }
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn end(self, answer: Option<&wire::Answer>) -> Exchange {
+        let micros = self.micros();
+        let identifier = self.sendings.last().map_or(0, |sending| sending.identifier);
+        let nothing = || Packet {
+            code: code_name(Code::AccessRequest),
+            identifier,
+            attributes: Vec::new(),
+        };
+        Exchange {
+            sent: self.first.unwrap_or_else(nothing),
+            retransmissions: self.sendings.len().saturating_sub(1),
+            sendings: self.sendings,
+            reply: answer.map(|answer| shown(answer, identifier)),
+            micros,
+            decided: answer.map_or(Decided::Silence, decided),
+            text: answer.and_then(text),
         }
     }
 }
@@ -274,170 +440,4 @@ fn decided(answer: &wire::Answer) -> Decided {
 fn text(answer: &wire::Answer) -> Option<String> {
     let texts: Vec<String> = answer.attributes(REPLY_MESSAGE).map(printable).collect();
     (!texts.is_empty()).then(|| texts.join(" "))
-}
-
-fn shown(answer: &wire::Answer, identifier: u8) -> Packet {
-    Packet {
-        code: code_name(answer.code()),
-        identifier,
-        attributes: answer
-            .all()
-            .map(|(kind, value)| named(kind, value))
-            .collect(),
-    }
-}
-
-const fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::AccessRequest => "Access-Request",
-        Code::AccessAccept => "Access-Accept",
-        Code::AccessReject => "Access-Reject",
-        Code::AccessChallenge => "Access-Challenge",
-        Code::AccountingRequest => "Accounting-Request",
-        Code::AccountingResponse => "Accounting-Response",
-        Code::StatusServer => "Status-Server",
-    }
-}
-
-/// How the value of an attribute is written.
-#[derive(Clone, Copy)]
-enum Form {
-    Text,
-    /// An optional tag octet, then text (RFC 2868 §3.3).
-    TaggedText,
-    Number,
-    /// A tag octet, then a number of three octets (RFC 2868 §3.1).
-    TaggedNumber,
-    Address,
-    Octets,
-    Vendor,
-    Signature,
-}
-
-/// The attributes that replies of access servers carry; others are shown by number.
-const KNOWN: &[(u8, &str, Form)] = &[
-    (USER_NAME, "User-Name", Form::Text),
-    (USER_PASSWORD, "User-Password", Form::Signature),
-    (6, "Service-Type", Form::Number),
-    (7, "Framed-Protocol", Form::Number),
-    (8, "Framed-IP-Address", Form::Address),
-    (9, "Framed-IP-Netmask", Form::Address),
-    (11, "Filter-Id", Form::Text),
-    (REPLY_MESSAGE, "Reply-Message", Form::Text),
-    (STATE, "State", Form::Octets),
-    (25, "Class", Form::Text),
-    (26, "Vendor-Specific", Form::Vendor),
-    (27, "Session-Timeout", Form::Number),
-    (28, "Idle-Timeout", Form::Number),
-    (29, "Termination-Action", Form::Number),
-    (CALLING_STATION_ID, "Calling-Station-Id", Form::Text),
-    (NAS_IDENTIFIER_ATTRIBUTE, "NAS-Identifier", Form::Text),
-    (33, "Proxy-State", Form::Octets),
-    (61, "NAS-Port-Type", Form::Number),
-    (64, "Tunnel-Type", Form::TaggedNumber),
-    (65, "Tunnel-Medium-Type", Form::TaggedNumber),
-    (
-        TUNNEL_CLIENT_ENDPOINT,
-        "Tunnel-Client-Endpoint",
-        Form::TaggedText,
-    ),
-    (76, "Prompt", Form::Number),
-    (
-        MESSAGE_AUTHENTICATOR,
-        "Message-Authenticator",
-        Form::Signature,
-    ),
-    (81, "Tunnel-Private-Group-Id", Form::TaggedText),
-    (88, "Framed-Pool", Form::Text),
-    (97, "Framed-IPv6-Prefix", Form::Octets),
-    (168, "Framed-IPv6-Address", Form::Address),
-];
-
-fn name(kind: u8) -> String {
-    KNOWN.iter().find(|(known, ..)| *known == kind).map_or_else(
-        || format!("Attribute {kind}"),
-        |(_, name, _)| (*name).to_owned(),
-    )
-}
-
-fn named(kind: u8, value: &[u8]) -> Attribute {
-    let form = KNOWN
-        .iter()
-        .find(|(known, ..)| *known == kind)
-        .map_or(Form::Octets, |(_, _, form)| *form);
-    Attribute {
-        name: name(kind),
-        value: in_words(form, value),
-    }
-}
-
-fn in_words(form: Form, value: &[u8]) -> String {
-    match (form, value) {
-        (Form::Text, _) => printable(value),
-        (Form::TaggedText, [tag @ 0..=0x1f, rest @ ..]) => {
-            format!("{} (tag {tag})", printable(rest))
-        }
-        (Form::TaggedText, _) => printable(value),
-        (Form::Number, &[a, b, c, d]) => u32::from_be_bytes([a, b, c, d]).to_string(),
-        (Form::TaggedNumber, &[tag, a, b, c]) => {
-            format!("{} (tag {tag})", u32::from_be_bytes([0, a, b, c]))
-        }
-        (Form::Address, _) => <[u8; 4]>::try_from(value)
-            .map(IpAddr::from)
-            .or_else(|_| <[u8; 16]>::try_from(value).map(IpAddr::from))
-            .map_or_else(|_| octets(value), |address| address.to_string()),
-        (Form::Vendor, &[a, b, c, d, kind, _, ref rest @ ..]) => {
-            let vendor = u32::from_be_bytes([a, b, c, d]);
-            format!("vendor {vendor}, type {kind}: {}", printable(rest))
-        }
-        (Form::Signature, _) => "right".to_owned(),
-        (Form::Number | Form::TaggedNumber | Form::Octets | Form::Vendor, _) => octets(value),
-    }
-}
-
-fn octets(value: &[u8]) -> String {
-    format!("{} octets", value.len())
-}
-
-/// Text without anything that moves a terminal's cursor; what is no text is counted.
-fn printable(value: &[u8]) -> String {
-    std::str::from_utf8(value).map_or_else(
-        |_| octets(value),
-        |text| {
-            text.chars()
-                .map(|c| if c.is_control() { '·' } else { c })
-                .collect()
-        },
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attributes_are_shown_in_words_and_never_move_the_cursor() {
-        for (kind, value, words) in [
-            (18, "確認コード\u{1b}[2J".as_bytes(), "確認コード·[2J"),
-            (25, b"staff", "staff"),
-            (25, &[0xff, 0xfe], "2 octets"),
-            (27, &[0, 0, 14, 16], "3600"),
-            (27, &[0, 0], "2 octets"),
-            (64, &[1, 0, 0, 13], "13 (tag 1)"),
-            (81, b"\x01120", "120 (tag 1)"),
-            (81, b"120", "120"),
-            (8, &[192, 0, 2, 1], "192.0.2.1"),
-            (24, &[7; 16], "16 octets"),
-            (
-                26,
-                b"\x00\x00\x00\x09\x01\x07abcde",
-                "vendor 9, type 1: abcde",
-            ),
-            (26, b"\x00\x00", "2 octets"),
-            (250, &[1, 2], "2 octets"),
-        ] {
-            assert_eq!(named(kind, value).value, words, "{kind}");
-        }
-        assert_eq!(named(250, &[]).name, "Attribute 250");
-    }
 }

@@ -27,6 +27,8 @@ pub(super) struct Known {
     pub(super) client: Client,
     /// Its share of the house.
     pub(super) share: Arc<Share>,
+    /// It is lent to a trial: no NAS asks.
+    pub(super) lent: bool,
 }
 
 /// What a client uses of the house. Outlives a reload.
@@ -202,6 +204,7 @@ impl Table {
             let known = Arc::new(Known {
                 client: client.clone(),
                 share,
+                lent: false,
             });
             for network in &client.addresses {
                 match network {
@@ -291,7 +294,11 @@ impl Clients {
         lent.push(Lent {
             address,
             until,
-            known: Arc::new(Known { client, share }),
+            known: Arc::new(Known {
+                client,
+                share,
+                lent: true,
+            }),
         });
         true
     }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::clients::{after, hold};
 use super::socket::Local;
+use super::trails::{self, GaveUp, Trails};
 use crate::account::ClientName;
 use crate::wire::{RequestAuthenticator, Signed};
 
@@ -43,6 +44,8 @@ pub(super) struct Arrival<'a> {
     pub(super) authenticator: &'a RequestAuthenticator,
     pub(super) client: &'a ClientName,
     pub(super) signed: Signed,
+    /// Whether it tells how long a NAS waits for a login: neither accounting nor a trial does.
+    pub(super) measured: bool,
     pub(super) now: Instant,
 }
 
@@ -72,6 +75,7 @@ struct Table {
     clients: HashMap<ClientName, Kept>,
     serial: u64,
     bounds: (usize, usize),
+    trails: Trails,
 }
 
 #[derive(Debug)]
@@ -81,6 +85,8 @@ struct Entry {
     client: ClientName,
     signed: Signed,
     last_copy: Instant,
+    /// It was sent again.
+    again: bool,
     reply: Option<(Arc<[u8]>, Instant)>,
 }
 
@@ -118,8 +124,14 @@ impl Duplicates {
                 clients: HashMap::new(),
                 serial: 0,
                 bounds,
+                trails: Trails::default(),
             })),
         }
+    }
+
+    /// The NASes that gave up since this was last asked.
+    pub(super) fn gave_up(&self, now: Instant) -> Vec<GaveUp> {
+        hold(&self.table).trails.gave_up(now)
     }
 
     /// Looks a request up and, if it is new, enters it.
@@ -152,7 +164,16 @@ impl Table {
         }
         let apart = arrival.now.saturating_duration_since(entry.last_copy);
         let admission = match &entry.reply {
-            None => Admission::InWork(apart),
+            None => {
+                let is_second = !entry.again && trails::is_sent_again(apart);
+                entry.again |= is_second;
+                if is_second && arrival.measured {
+                    self.trails.begin(arrival, apart);
+                } else {
+                    self.trails.lengthen(arrival);
+                }
+                Admission::InWork(apart)
+            }
             Some((reply, until)) if *until > arrival.now => {
                 Admission::Answered(Arc::clone(reply), apart)
             }
@@ -164,12 +185,14 @@ impl Table {
 
     fn enter(&mut self, arrival: &Arrival<'_>) -> u64 {
         self.serial += 1;
+        self.trails.lengthen(arrival);
         let entry = Entry {
             authenticator: *arrival.authenticator,
             serial: self.serial,
             client: arrival.client.clone(),
             signed: arrival.signed,
             last_copy: arrival.now,
+            again: false,
             reply: None,
         };
         self.entries.insert(arrival.key, entry);
@@ -256,7 +279,12 @@ impl Table {
         }
     }
 
-    fn answer(&mut self, key: &Key, serial: u64, reply: &Arc<[u8]>, until: Instant) -> bool {
+    fn answer(
+        &mut self,
+        (key, serial): (&Key, u64),
+        reply: &Arc<[u8]>,
+        (now, until): (Instant, Instant),
+    ) -> bool {
         let Some(entry) = self.entries.get_mut(key) else {
             return false;
         };
@@ -264,6 +292,7 @@ impl Table {
             return false;
         }
         entry.reply = Some((Arc::clone(reply), until));
+        self.trails.answer(key, now);
         let place = Answered {
             key: *key,
             serial,
@@ -300,7 +329,8 @@ impl Ticket {
     #[must_use]
     pub(super) fn answer(mut self, reply: &Arc<[u8]>, keep: Duration, now: Instant) -> bool {
         self.open = false;
-        hold(&self.table).answer(&self.key, self.serial, reply, after(now, keep))
+        let times = (now, after(now, keep));
+        hold(&self.table).answer((&self.key, self.serial), reply, times)
     }
 }
 

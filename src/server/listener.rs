@@ -203,8 +203,10 @@ impl Listener {
             authenticator: request.authenticator(),
             client: name,
             signed,
+            measured: self.socket.port() == Port::Authentication && !known.lent,
             now,
         });
+        self.tell_who_gave_up(now);
         let again = |apart: Duration| {
             let millis = u64::try_from(apart.as_millis()).unwrap_or(u64::MAX);
             telemetry.retransmission(name, nas, millis);
@@ -241,6 +243,13 @@ impl Listener {
             received: now,
         });
         Ok(())
+    }
+
+    fn tell_who_gave_up(&self, now: Instant) {
+        for gave_up in self.house.duplicates.gave_up(now) {
+            let telemetry = &self.house.rooms.telemetry;
+            telemetry.gave_up(&gave_up.client, gave_up.nas, gave_up.waited);
+        }
     }
 
     fn permit(&self, request: &Request, known: &Known) -> Option<Permit> {

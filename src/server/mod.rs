@@ -13,6 +13,7 @@ mod rejects;
 mod reply;
 mod socket;
 mod station;
+mod trails;
 mod waiting;
 
 use std::collections::BTreeMap;

@@ -35,6 +35,8 @@ pub struct Profile {
     pub signing: Signs,
     /// Its health checks, as `probes` has them.
     pub probes: &'static [&'static str],
+    /// How often it logs in for one login of a person.
+    pub logins: u8,
     /// How long a verdict is given again.
     pub pair: Duration,
     /// What makes it wait longer, as a sentence.
@@ -140,6 +142,7 @@ pub static GENERIC: Profile = Profile {
     station: &[],
     signing: Signs::Yes,
     probes: &[],
+    logins: 1,
     pair: PAIR,
     raise: "Raise the time-out of the RADIUS server on the gear to 60 s.",
 };
@@ -182,6 +185,7 @@ static GLOBALPROTECT: Profile = Profile {
     push: &[PushMode::Shown],
     dialogue: Dialogue::Challenge,
     station: &["PaloAlto-Client-Source-IP"],
+    logins: 2,
     pair: secs(30),
     raise: "In the firewall's RADIUS server profile, set Timeout to 25 and Retries to 1: the gateway itself gives up after about 25 s.",
     ..GENERIC

@@ -11,6 +11,7 @@ mod sightings;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::account::{ClientName, Decision};
 use crate::clock::{Clock, Timestamp};
@@ -99,10 +100,27 @@ pub struct Seen {
     pub retransmissions: u64,
     /// Milliseconds between two copies of a request, the last time.
     pub retransmitted_after: Option<u64>,
+    /// How it asked, the last time that it gave up without an answer.
+    #[serde(default)]
+    pub gave_up: Option<Waited>,
+    /// Milliseconds for which it can be trusted to wait: measured, once it gave up often enough.
+    #[serde(default)]
+    pub patience: Option<u64>,
     /// Challenges that were answered.
     pub challenges_answered: u64,
     /// The last request.
     pub last: Option<Timestamp>,
+}
+
+/// How a NAS asked until it gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Waited {
+    /// Milliseconds between two copies, the shortest.
+    pub interval: u64,
+    /// Copies of the request, the first included.
+    pub tries: u32,
+    /// Milliseconds in all, the last interval included.
+    pub in_all: u64,
 }
 
 impl Discard {
@@ -257,6 +275,29 @@ impl Telemetry {
         });
     }
 
+    /// Notes that a NAS asked for so long and then gave up, while nothing was answered.
+    pub fn gave_up(&self, client: &ClientName, nas: IpAddr, waited: Waited) {
+        let now = self.house.clock.instant();
+        self.house.sightings.gave_up(client, nas, (waited, now));
+    }
+
+    /// How long every NAS of a client can be trusted to wait for an answer, retransmissions together; none until one of them has
+    /// given up three times within a day.
+    ///
+    /// Of what was measured of a NAS in the last eight times, and not more than a day ago, it is the second shortest: a single
+    /// odd measurement moves it nowhere, and a NAS whose time-out was shortened is known after two. Of several NASes it
+    /// is that of the least patient. All is forgotten at a restart and at a reload, when somebody may have changed the gear.
+    #[must_use]
+    pub fn patience(&self, client: &ClientName) -> Option<Duration> {
+        let now = self.house.clock.instant();
+        self.house.sightings.patience(client, now)
+    }
+
+    /// Forgets how long NASes wait: what is measured from now on is of the gear as it is now.
+    pub fn forget_patience(&self) {
+        self.house.sightings.forget_patience();
+    }
+
     /// Notes that a challenge was answered.
     pub fn challenge_answered(&self, client: &ClientName, nas: IpAddr) {
         self.house
@@ -267,7 +308,7 @@ impl Telemetry {
     /// What was seen of each NAS; bounded.
     #[must_use]
     pub fn sightings(&self) -> Vec<Seen> {
-        self.house.sightings.all()
+        self.house.sightings.all(self.house.clock.instant())
     }
 
     /// Sets a gauge of health: `directory`, `store`, `gateway`.

@@ -1,11 +1,11 @@
 //! What was seen of each NAS, and what was already warned of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Discard, Seen};
+use super::{Discard, Seen, Waited};
 use crate::account::ClientName;
 use crate::clock::Timestamp;
 
@@ -15,31 +15,103 @@ const NASES: usize = 1024;
 const WARNINGS: usize = 512;
 /// How long a warning holds.
 const HOUR: Duration = Duration::from_secs(3600);
+/// Times that a NAS gave up, remembered of each.
+const WAITS: usize = 8;
+/// So many are enough to say how long it waits.
+const ENOUGH: usize = 3;
+/// How long each counts: gear is changed at times, and a push that is answered in time shows nothing of it.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What was seen of each NAS.
 #[derive(Debug, Default)]
-pub(super) struct Sightings(Mutex<HashMap<(ClientName, IpAddr), Seen>>);
+pub(super) struct Sightings(Mutex<HashMap<(ClientName, IpAddr), Sighting>>);
+
+/// What was seen of a NAS, and how long it waited the last times.
+#[derive(Debug, Default)]
+struct Sighting {
+    seen: Seen,
+    waits: VecDeque<(Duration, Instant)>,
+}
+
+impl Sighting {
+    /// How long it can be trusted to wait, as [`super::Telemetry::patience`] says.
+    fn patience(&self, now: Instant) -> Option<Duration> {
+        let fresh = |(_, at): &&(Duration, Instant)| now.saturating_duration_since(*at) < DAY;
+        let mut waits: Vec<_> = self.waits.iter().filter(fresh).collect();
+        if waits.len() < ENOUGH {
+            return None;
+        }
+        waits.sort();
+        waits.get(1).map(|(waited, _)| *waited)
+    }
+}
 
 impl Sightings {
     /// Notes something about a NAS.
     pub(super) fn note(&self, client: &ClientName, nas: IpAddr, note: impl FnOnce(&mut Seen)) {
-        let mut seen = hold(&self.0);
+        self.change(client, nas, |sighting| note(&mut sighting.seen));
+    }
+
+    fn change(&self, client: &ClientName, nas: IpAddr, change: impl FnOnce(&mut Sighting)) {
+        let mut sightings = hold(&self.0);
         let key = (client.clone(), nas);
-        if let Some(seen) = seen.get_mut(&key) {
-            note(seen);
-        } else if seen.len() < NASES {
-            let new = Seen {
+        if let Some(sighting) = sightings.get_mut(&key) {
+            change(sighting);
+        } else if sightings.len() < NASES {
+            let seen = Seen {
                 client: client.to_string(),
                 nas: Some(nas),
                 ..Seen::default()
             };
-            note(seen.entry(key).or_insert(new));
+            let new = Sighting {
+                seen,
+                waits: VecDeque::new(),
+            };
+            change(sightings.entry(key).or_insert(new));
+        }
+    }
+
+    /// Notes how long a NAS waited until it gave up.
+    pub(super) fn gave_up(
+        &self,
+        client: &ClientName,
+        nas: IpAddr,
+        (waited, now): (Waited, Instant),
+    ) {
+        self.change(client, nas, |sighting| {
+            sighting.seen.gave_up = Some(waited);
+            sighting.waits.truncate(WAITS - 1);
+            let in_all = Duration::from_millis(waited.in_all);
+            sighting.waits.push_front((in_all, now));
+        });
+    }
+
+    /// How long the least patient NAS of a client can be trusted to wait.
+    pub(super) fn patience(&self, client: &ClientName, now: Instant) -> Option<Duration> {
+        hold(&self.0)
+            .iter()
+            .filter(|((of, _), _)| of == client)
+            .filter_map(|(_, sighting)| sighting.patience(now))
+            .min()
+    }
+
+    /// Forgets how long NASes wait.
+    pub(super) fn forget_patience(&self) {
+        for sighting in hold(&self.0).values_mut() {
+            sighting.waits.clear();
+            sighting.seen.gave_up = None;
         }
     }
 
     /// All, by client and address.
-    pub(super) fn all(&self) -> Vec<Seen> {
-        let mut all: Vec<_> = hold(&self.0).values().cloned().collect();
+    pub(super) fn all(&self, now: Instant) -> Vec<Seen> {
+        let shown = |sighting: &Sighting| Seen {
+            patience: sighting
+                .patience(now)
+                .map(|patience| u64::try_from(patience.as_millis()).unwrap_or(u64::MAX)),
+            ..sighting.seen.clone()
+        };
+        let mut all: Vec<_> = hold(&self.0).values().map(shown).collect();
         all.sort_by(|left, right| (&left.client, left.nas).cmp(&(&right.client, right.nas)));
         all
     }
@@ -112,7 +184,7 @@ mod tests {
         sightings.note(&vpn, two, |seen| seen.request(false, at));
         sightings.note(&vpn, one, |seen| seen.request(true, at));
         sightings.note(&vpn, one, |seen| seen.request(true, at));
-        let all = sightings.all();
+        let all = sightings.all(Clock::system().instant());
         assert_eq!(all.len(), 2);
         assert_eq!(
             (all[0].nas, all[0].signed, all[0].unsigned),
@@ -133,7 +205,66 @@ mod tests {
             let nas = IpAddr::from(std::net::Ipv4Addr::from(number));
             sightings.note(&wide, nas, |seen| seen.retransmissions += 1);
         }
-        assert_eq!(sightings.all().len(), NASES);
+        assert_eq!(sightings.all(Clock::system().instant()).len(), NASES);
+    }
+
+    fn waited(seconds: u64) -> Waited {
+        Waited {
+            interval: 5000,
+            tries: 3,
+            in_all: seconds * 1000,
+        }
+    }
+
+    /// What is known of a NAS that gave up after these seconds, one time after the other.
+    fn patience(seconds: &[u64]) -> Option<u64> {
+        let (sightings, vpn) = (Sightings::default(), ClientName::new("vpn"));
+        let now = Clock::system().instant();
+        let nas = IpAddr::from([192, 0, 2, 1]);
+        for seconds in seconds {
+            sightings.gave_up(&vpn, nas, (waited(*seconds), now));
+        }
+        let patience = sightings.patience(&vpn, now)?;
+        let shown = sightings.all(now)[0].patience;
+        assert_eq!(shown.map(Duration::from_millis), Some(patience));
+        Some(patience.as_secs())
+    }
+
+    #[test]
+    fn no_single_odd_time_moves_the_patience() {
+        for (seconds, expected) in [
+            (&[15][..], None),
+            (&[15, 15], None),
+            (&[15, 15, 15], Some(15)),
+            (&[15, 1, 15], Some(15)),
+            (&[15, 15, 15, 15, 1], Some(15)),
+            (&[15, 15, 15, 600], Some(15)),
+            // The time-out was shortened, then made longer than before.
+            (&[15, 15, 15, 15, 6, 6], Some(6)),
+            (&[6, 6, 6, 60, 60, 60, 60, 60, 60], Some(6)),
+            (&[6, 6, 6, 60, 60, 60, 60, 60, 60, 60], Some(60)),
+        ] {
+            assert_eq!(patience(seconds), expected, "{seconds:?}");
+        }
+    }
+
+    #[test]
+    fn patience_is_that_of_the_least_patient_and_is_forgotten() {
+        let (sightings, vpn) = (Sightings::default(), ClientName::new("vpn"));
+        let now = Clock::system().instant();
+        for (nas, seconds) in [(1, 15), (2, 9), (3, 30)] {
+            for _ in 0..ENOUGH {
+                let nas = IpAddr::from([192, 0, 2, nas]);
+                sightings.gave_up(&vpn, nas, (waited(seconds), now));
+            }
+        }
+        let patience = |at| sightings.patience(&vpn, at);
+        assert_eq!(patience(now), Some(Duration::from_secs(9)));
+        assert_eq!(sightings.patience(&ClientName::new("wifi"), now), None);
+        assert_eq!(patience(now + DAY), None);
+        sightings.forget_patience();
+        assert_eq!(patience(now), None);
+        assert_eq!(sightings.all(now)[0].gave_up, None);
     }
 
     #[test]

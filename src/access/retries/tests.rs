@@ -188,7 +188,7 @@ fn a_verdict_is_repeated_for_ten_seconds() {
         panic!("nobody was here before");
     };
     let verdict = settled(accept(), true, Station::Unknown);
-    lead.settle(&verdict, then);
+    lead.settle(&verdict, REPEATED_FOR, then);
     let last = then + REPEATED_FOR.saturating_sub(Duration::from_millis(1));
     let Entered::Decided(again) = retries.enter(key, last) else {
         panic!("the verdict is kept");
@@ -219,7 +219,11 @@ fn what_cannot_be_placed_is_not_joined_but_a_typed_code_has_its_verdict_again() 
             matches!(retries.enter(unplaced, now), Entered::First(_)),
             "in work"
         );
-        lead.settle(&settled(accept(), held_code, Station::Unknown), now);
+        lead.settle(
+            &settled(accept(), held_code, Station::Unknown),
+            REPEATED_FOR,
+            now,
+        );
         assert_eq!(
             matches!(retries.enter(unplaced, now), Entered::Decided(_)),
             again
@@ -239,7 +243,7 @@ async fn packets_that_come_meanwhile_wait_for_the_verdict() {
         panic!("it is in work");
     };
     let verdict = settled(accept(), false, Station::Unknown);
-    lead.settle(&verdict, Instant::now());
+    lead.settle(&verdict, REPEATED_FOR, Instant::now());
     let told = waiting.verdict().await;
     assert!(Arc::ptr_eq(&told.unwrap(), &verdict));
     // No code was typed: whoever comes later is asked anew.
@@ -294,4 +298,71 @@ fn a_full_table_joins_nothing_and_forgets_nothing() {
     ));
     drop(leads);
     assert!(retries.table.lock().unwrap().attempts.is_empty());
+}
+
+#[test]
+fn gear_that_logs_in_twice_has_its_verdict_for_longer_if_it_is_in_one_place() {
+    let pair = 3 * REPEATED_FOR;
+    let unplaced = Attempt {
+        station: Station::Unknown,
+        ..attempt()
+    };
+    for (key, kept) in [(key(&attempt()), pair), (key(&unplaced), REPEATED_FOR)] {
+        let (retries, then) = (Retries::default(), Instant::now());
+        let Entered::First(lead) = retries.enter(key, then) else {
+            panic!("nobody was here before");
+        };
+        lead.settle(&settled(accept(), true, Station::Unknown), pair, then);
+        let last = then + kept.saturating_sub(Duration::from_millis(1));
+        assert!(matches!(retries.enter(key, last), Entered::Decided(_)));
+        assert!(matches!(retries.enter(key, then + kept), Entered::First(_)));
+    }
+}
+
+#[test]
+fn verdicts_end_at_their_own_times() {
+    let (retries, now) = (Retries::default(), Instant::now());
+    let keys = [1, 2, 3].map(|number| AttemptKey {
+        digest: [number; 32],
+        joins: true,
+    });
+    for (key, seconds) in keys.into_iter().zip([30, 10, 20]) {
+        let until = now + Duration::from_secs(seconds);
+        retries.keep(key, &settled(accept(), true, Station::Unknown), until);
+    }
+    for (seconds, left) in [(9, 3), (10, 2), (20, 1), (30, 0)] {
+        let mut table = retries.hold();
+        table.forget_ended(now + Duration::from_secs(seconds));
+        assert_eq!(table.attempts.len(), left, "after {seconds} s");
+    }
+}
+
+#[test]
+fn a_challenge_belongs_to_the_attempt_that_it_was_put_to_and_is_answered_once() {
+    let (retries, now) = (Retries::default(), Instant::now());
+    let key = key(&attempt());
+    retries.asked(b"state", key, (now, now + REPEATED_FOR));
+    assert_eq!(retries.answered(b"other"), None);
+    assert_eq!(retries.answered(b"state"), Some(key));
+    assert_eq!(retries.answered(b"state"), None);
+    let unplaced = AttemptKey {
+        joins: false,
+        ..key
+    };
+    retries.asked(b"state", unplaced, (now, now + REPEATED_FOR));
+    assert_eq!(retries.answered(b"state"), None);
+}
+
+#[test]
+fn challenges_are_bounded_and_those_that_ended_make_room() {
+    let (retries, now) = (Retries::default(), Instant::now());
+    let key = key(&attempt());
+    let number = |number: usize| number.to_be_bytes();
+    for state in 0..=MAX_CHALLENGES {
+        retries.asked(&number(state), key, (now, now + REPEATED_FOR));
+    }
+    assert_eq!(retries.answered(&number(MAX_CHALLENGES)), None);
+    retries.asked(b"late", key, (now + REPEATED_FOR, now + 2 * REPEATED_FOR));
+    assert_eq!(retries.answered(b"late"), Some(key));
+    assert_eq!(retries.hold().challenges.len(), 0);
 }

@@ -1,6 +1,7 @@
-//! Lending a client to a trial: at a loopback address, for a minute, with a secret of its own.
+//! Lending a client to a trial: at a loopback address, for some minutes at most, with a secret of its own.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
@@ -11,8 +12,8 @@ use crate::control::protocol::{Answer, Lent};
 use crate::control::record::{Act, Deed};
 use crate::secret::{Secret, random_array};
 
-/// How long a lent client holds: one login with a challenge or two.
-const LENT_LIFE: Duration = Duration::from_secs(60);
+/// How long a lent client holds, in seconds: one login with a challenge or two, up to ten by patient gear.
+const LENT_LIFE: RangeInclusive<u64> = 60..=900;
 /// Where lent clients send from, with IPv4: the octets of a network in 127.0.0.0/8 that nobody else uses.
 const LENT_NETWORK: [u8; 3] = [127, 83, 75];
 /// How many addresses of it: several trials at once seldom meet, and what is seen of them stays little.
@@ -41,7 +42,12 @@ impl Acts {
 }
 
 impl Conversation {
-    pub(super) async fn lend(&mut self, client: Option<String>) -> Result<Answer, Refused> {
+    pub(super) async fn lend(
+        &mut self,
+        client: Option<String>,
+        seconds: u64,
+    ) -> Result<Answer, Refused> {
+        let seconds = seconds.clamp(*LENT_LIFE.start(), *LENT_LIFE.end());
         let name = self.acts.client_to_lend(client)?;
         let listening = (self.acts.doors.addresses)();
         if listening.is_empty() {
@@ -55,18 +61,19 @@ impl Conversation {
                 .as_str(),
         );
         let client = ClientName::new(&name);
+        let life = Duration::from_secs(seconds);
         // An address may be lent already.
         let (from, to) = std::iter::repeat_with(|| way_in(&listening))
             .take(LENT_TRIES)
             .flatten()
-            .find(|(from, _)| (self.acts.doors.lend)(&client, *from, secret.clone(), LENT_LIFE))
+            .find(|(from, _)| (self.acts.doors.lend)(&client, *from, secret.clone(), life))
             .ok_or("Too many clients are lent: try again in a minute.")?;
         Ok(Answer::Lent(Lent {
             client: name,
             from,
             to,
             secret,
-            seconds: LENT_LIFE.as_secs(),
+            seconds,
         }))
     }
 }

@@ -26,6 +26,7 @@ impl House {
             authenticator: &[authenticator; 16],
             client: &ClientName::new(client),
             signed,
+            measured: true,
             now: self.now,
         })
     }
@@ -118,6 +119,7 @@ async fn what_differs_in_port_or_socket_is_no_duplicate() {
             authenticator: &[1; 16],
             client: &ClientName::new("vpn"),
             signed: Signed::Yes,
+            measured: true,
             now: house.now,
         })
     };

@@ -19,6 +19,14 @@ pub(super) const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 /// A directory with taro and 花子, and a daemon with one client.
 pub(super) fn house() -> (Slapd, Daemon) {
+    house_with(
+        "code = [\"appended\", \"challenge\"]\nstation = [\"Calling-Station-Id\"]\n\
+         label = { ja = \"VPN(学外接続)\", en = \"The VPN\" }",
+    )
+}
+
+/// The same, with these keys of the client.
+pub(super) fn house_with(vpn: &str) -> (Slapd, Daemon) {
     let people = person_with("taro", "taro-password", &["mobile: 090-1234-5678"])
         + &person("花子", "花子の合言葉");
     let slapd = Slapd::start(&people);
@@ -27,8 +35,6 @@ pub(super) fn house() -> (Slapd, Daemon) {
          password = \"{SERVICE_PASSWORD}\"\nuser-filter = \"(uid={{user}})\"\nphone = \"mobile\"\n",
         slapd.url()
     );
-    let vpn = "code = [\"appended\", \"challenge\"]\nstation = [\"Calling-Station-Id\"]\n\
-               label = { ja = \"VPN(学外接続)\", en = \"The VPN\" }";
     let daemon = Daemon::start(&directory, &client("vpn", vpn));
     (slapd, daemon)
 }
@@ -387,7 +393,14 @@ async fn several_trials_within_a_minute_do_not_meet() {
     let mut addresses = std::collections::HashSet::new();
     for _ in 0..14 {
         let mut caller = Caller::connect(&daemon.path("control.sock")).await.unwrap();
-        match caller.ask(&Ask::Lend { client: None }).await.unwrap() {
+        match caller
+            .ask(&Ask::Lend {
+                client: None,
+                seconds: 0,
+            })
+            .await
+            .unwrap()
+        {
             Answer::Lent(lent) => assert!(addresses.insert(lent.from), "{} twice", lent.from),
             other => panic!("{other:?}"),
         }

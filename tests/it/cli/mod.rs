@@ -2,6 +2,7 @@
 
 mod control;
 mod desk;
+mod gear;
 mod start;
 mod usage;
 

@@ -63,6 +63,10 @@ fn wrong_usage_exits_64() {
         ],
         &["secret", "new", "--length", "8"],
         &["try", "taro", "--radius", "127.0.0.1:1812"],
+        &["try", "taro", "--as", "fortigat"],
+        &["try", "taro", "--as", "meraki", "--patience", "9"],
+        &["try", "taro", "--second", "127.0.0.1:1812"],
+        &["try", "taro", "--count", "11"],
         &["explain", "--user", "taro"],
         &[
             "explain",

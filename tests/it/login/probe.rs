@@ -69,3 +69,19 @@ fn a_group_that_no_directory_has_is_a_fault_with_its_name() {
     let typed = format!("taro-password{}", code(SEED, 0));
     assert!(daemon.nas().login("taro", &typed).accepted());
 }
+
+#[test]
+fn a_health_check_with_the_name_of_a_person_is_a_fault() {
+    let (slapd, daemon) = house();
+    let sound = directory(&[&slapd.url()]);
+    let checks = |names: &str| client("vpn", &format!("{VPN}\nprobes = [{names}]"));
+    let harmless = checks("'nobody-of-ours', 'taro-*', 'Connect-Info=taro'");
+    let (status, said) = probe(&daemon, &sound, &harmless);
+    assert!(
+        status == Some(0) && !said.contains("health check"),
+        "{said}"
+    );
+    let (status, said) = probe(&daemon, &sound, &checks("'nobody-of-ours', 'taro'"));
+    let fault = "health check taro: fails: is a person of directory campus, who can never log in by client vpn";
+    assert!(status == Some(1) && said.contains(fault), "{said}");
+}

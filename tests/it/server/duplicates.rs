@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use sekisho::account::ClientName;
 use sekisho::wire::Code;
+use tokio::time::{interval, sleep, timeout};
 
 use super::{House, Nas, PATIENCE};
 
@@ -62,4 +64,46 @@ async fn a_reply_is_forgotten_after_its_time() {
         assert_eq!(nas.answer(&login).code(), Code::AccessReject);
     }
     assert_eq!(house.metric("sekisho_decision_duration_seconds_count"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_a_nas_asks_until_it_gives_up_is_measured() {
+    let vpn = ClientName::new("vpn");
+    // Nothing is answered while it is measured.
+    let house = House::start(|settings| settings.reject_floor = 10 * PATIENCE);
+    let apart = Duration::from_millis(300);
+    let nas = Nas::new(house.radius());
+    let logins: Vec<_> = (0..3).map(|identifier| nas.login(identifier)).collect();
+    for copy in 0..3 {
+        for login in &logins {
+            nas.send(login.octets());
+        }
+        if copy < 2 {
+            sleep(apart).await;
+        }
+    }
+    assert_eq!(house.telemetry.patience(&vpn), None);
+    // It is looked for whenever somebody asks.
+    let other = Nas::new(house.radius());
+    let measured = async {
+        let mut asks = interval(Duration::from_millis(100));
+        for identifier in 0..=u8::MAX {
+            asks.tick().await;
+            other.send(other.login(identifier).octets());
+            if let Some(patience) = house.telemetry.patience(&vpn) {
+                return patience;
+            }
+        }
+        panic!("not measured: {:#?}", house.telemetry.sightings());
+    };
+    let patience = timeout(PATIENCE, measured).await.expect("a measurement");
+    // The last copy came after twice the interval; a slow machine makes intervals longer.
+    let least = 3 * apart - Duration::from_millis(50);
+    assert!((least..30 * apart).contains(&patience), "{patience:?}");
+    let seen = &house.telemetry.sightings()[0];
+    let gave_up = seen.gave_up.expect("it gave up");
+    assert_eq!(gave_up.tries, 3);
+    assert!(Duration::from_millis(gave_up.interval) >= apart - Duration::from_millis(50));
+    house.telemetry.forget_patience();
+    assert_eq!(house.telemetry.patience(&vpn), None);
 }
