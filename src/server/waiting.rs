@@ -94,7 +94,9 @@ impl Table {
             return Err(packet);
         }
         let (until, prompt) = (packet.wait.until, packet.wait.prompt.clone());
-        let packets = self.prompts.entry(prompt.clone()).or_default();
+        // Most prompts have one packet: a list that grows by itself would make room for four.
+        let one = || Vec::with_capacity(1);
+        let packets = self.prompts.entry(prompt.clone()).or_insert_with(one);
         if packets.len() >= HELD_FOR_PROMPT {
             return Err(packet);
         }
