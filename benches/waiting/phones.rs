@@ -104,7 +104,6 @@ impl Portal {
         }
         let mut octets = vec![0; length];
         self.stream.read_exact(&mut octets).unwrap();
-        serde_json::from_slice(&octets)
-            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&octets)))
+        serde_json::from_slice(&octets).expect("the portal answers in JSON")
     }
 }

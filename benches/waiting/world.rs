@@ -192,9 +192,12 @@ async fn pair(store: &Store, number: usize, key: DeviceKey) -> i64 {
         language: Language::Both,
         bell: None,
     };
-    let Paired::Done { device, .. } = store.pair(&code, device).await.unwrap() else {
-        panic!("not paired");
+    let paired = store.pair(&code, device).await.unwrap();
+    let device = match paired {
+        Paired::Done { device, .. } => Some(device),
+        Paired::NoSuchCode | Paired::TooMany => None,
     };
+    let device = device.expect("a pairing");
     prove(store, (&account, &name), device).await;
     device
 }

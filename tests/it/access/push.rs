@@ -16,18 +16,18 @@ use crate::support::phone::{Phone, approve};
 
 /// A client that shows nothing, and waits.
 fn holding(push: &[PushMode]) -> Arc<ClientPolicy> {
-    with(client("vpn", &[CodeEntry::Delimited]), push)
+    with(&client("vpn", &[CodeEntry::Delimited]), push)
 }
 
 /// A client whose gear can be asked.
 fn showing() -> Arc<ClientPolicy> {
-    with(client("vpn", &[CodeEntry::Challenge]), &[PushMode::Shown])
+    with(&client("vpn", &[CodeEntry::Challenge]), &[PushMode::Shown])
 }
 
-fn with(policy: Arc<ClientPolicy>, push: &[PushMode]) -> Arc<ClientPolicy> {
+fn with(policy: &ClientPolicy, push: &[PushMode]) -> Arc<ClientPolicy> {
     Arc::new(ClientPolicy {
         push: push.to_vec(),
-        ..ClientPolicy::clone(&policy)
+        ..policy.clone()
     })
 }
 
