@@ -2,7 +2,7 @@
 //!
 //! The rooms, in the order in which a login passes them: [`server`] receives, [`wire`] reads,
 //! [`access`] decides with [`directory`], [`factor`], [`store`] and [`channel`], [`telemetry`]
-//! tells. [`config`] reads the file, [`daemon`] wires it all, [`control`] and [`cli`] are for
+//! tells. In [`portal`] people enrol and approve. [`config`] reads the file, [`daemon`] wires it all, [`control`] and [`cli`] are for
 //! operators, [`demo`] for trying. [`secret`], [`clock`] and [`account`] are the words they share.
 //! Who may import whom is drawn in `docs/design.md` and tested.
 
@@ -17,6 +17,7 @@ pub mod daemon;
 pub mod demo;
 pub mod directory;
 pub mod factor;
+pub mod portal;
 pub mod secret;
 pub mod server;
 pub mod store;

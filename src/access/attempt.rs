@@ -334,6 +334,11 @@ impl<'a> Exchange<'a> {
             }
             // Nobody could be asked, though it was tried.
             Step::Push(_) => self.refuse(&proven, standing, Reason::PushUnanswered).await,
+            Step::Refuse(Reason::NoFactor | Reason::NumberRefused)
+                if policy::may_enrol(self.client(), self.decision.zone.as_deref(), standing) =>
+            {
+                self.accept_password(&proven).await
+            }
             Step::Refuse(reason) => self.refuse(&proven, standing, reason).await,
         }
     }

@@ -44,8 +44,8 @@ pub use exchange::reason_of;
 pub use push::{Ending, Held, Wait};
 pub use response::{DeviceResponse, DeviceTest, Responded};
 pub use settings::{
-    ClientPolicy, CodeEntry, Label, PasswordLimits, PushMode, ReplyRule, Rule, Settings, Texts,
-    Then, Zone,
+    Asks, ClientPolicy, CodeEntry, Label, PasswordLimits, PushMode, ReplyRule, Rule, Settings,
+    Texts, Then, Zone,
 };
 pub use waiters::News;
 
@@ -291,6 +291,20 @@ impl Access {
         (from, language): (IpAddr, Language),
     ) -> Result<DeviceTest, Error> {
         response::test(&self.room, (account, name), device, (from, language)).await
+    }
+
+    /// Hears from somebody who is signed in at the portal that a login was not theirs: what waits is denied, and no login comes from
+    /// outside until the password has changed.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written: then nothing has changed.
+    pub async fn report(
+        &self,
+        whose: (&AccountId, &AccountKey),
+        here: (IpAddr, Language),
+    ) -> Result<Arc<Decision>, Error> {
+        response::report(&self.room, whose, here).await
     }
 
     /// Counts a request that `server` refused by itself, so that the audit trail has it. Gives the record under the name of the

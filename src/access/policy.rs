@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::split::{Extra, Way};
-use super::{ClientPolicy, CodeEntry, PushMode, Rule, Settings, Then, Zone};
+use super::{Asks, ClientPolicy, CodeEntry, PushMode, Rule, Settings, Then, Zone};
 use crate::account::{FactorKind, Reason, Station};
 use crate::clock::Timestamp;
 use crate::store::Standing;
@@ -44,9 +44,15 @@ pub(super) fn ruling(facts: &RuleFacts<'_>) -> Ruling {
         .filter(|(_, rule)| holds(rule, facts, zone.as_deref()))
         .find_map(|(index, rule)| now_says(rule, facts.now).map(|said| (index, rule, said)));
     let denied = matches!(matching, Some((_, _, (Then::Deny, _))));
+    let asks = facts.client.asks != Asks::ByRules;
     let always = facts.settings.always_ask.iter();
     let (then, rule) = if !denied && always.into_iter().any(|group| member(facts.groups, group)) {
         (Then::Ask, "always-ask group".to_owned())
+    } else if asks && !denied {
+        (
+            Then::Ask,
+            format!("client {}: always asks", facts.client.name),
+        )
     } else if let Some((index, rule, (then, when))) = matching {
         (then, in_words(index, rule, then, when))
     } else {
@@ -306,6 +312,14 @@ pub(super) fn has_own(standing: &Standing) -> bool {
         .factors
         .iter()
         .any(|factor| factor.kind < FactorKind::Sms)
+}
+
+/// Whether somebody who cannot be asked for anything is let in by the password, to enrol a first factor.
+pub(super) fn may_enrol(client: &ClientPolicy, zone: Option<&str>, standing: &Standing) -> bool {
+    let (Asks::Always { but_in }, Some(zone)) = (&client.asks, zone) else {
+        return false;
+    };
+    standing.factors.is_empty() && but_in.iter().any(|named| **named == *zone)
 }
 
 /// The kinds that a typed code is compared with.

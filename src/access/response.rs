@@ -205,6 +205,22 @@ pub struct DeviceTest {
     pub number: String,
 }
 
+/// Hears at the portal that a login was not theirs.
+pub(super) async fn report(
+    room: &Room,
+    whose: (&AccountId, &AccountKey),
+    here: (IpAddr, Language),
+) -> Result<Arc<Decision>, Error> {
+    let about = of_portal(room, whose, here, None);
+    let mut decision = record(room, &about);
+    decision.reason = Reason::PushReported;
+    decision.note = Some("said at the portal".into());
+    let denied = room.store.report_logins(whose.0, decision.clone()).await?;
+    denied.into_iter().for_each(|id| room.waiters.tell(id));
+    room.bells.alert(room, &about);
+    Ok(Arc::new(decision))
+}
+
 /// Opens a test.
 pub(super) async fn test(
     room: &Room,
@@ -212,33 +228,9 @@ pub(super) async fn test(
     device: i64,
     (from, language): (IpAddr, Language),
 ) -> Result<DeviceTest, Error> {
-    let settings = room.setup.load();
-    let digits = settings.settings.prompt_digits;
-    let number = random_digits(usize::from(digits));
-    let now = room.clock.now();
-    let attempt = AttemptId::new(now);
-    let prompt = Prompt {
-        account: account.clone(),
-        name: name.clone(),
-        client: ClientName::new(PORTAL),
-        nas: from,
-        facts: ChallengeFacts {
-            attempt: attempt.clone(),
-            station: Station::Address(from),
-            station_from: None,
-            zone: None,
-            rule: None,
-            reply: Vec::new(),
-            language,
-            number_end: None,
-        },
-        crossing: Crossing::Shown,
-        digits,
-        joins: false,
-        test: Some(device),
-        opened: now,
-        expires: now.after(settings.settings.prompt_life),
-    };
+    let prompt = of_portal(room, (account, name), (from, language), Some(device));
+    let attempt = prompt.id().clone();
+    let number = random_digits(usize::from(prompt.digits));
     let decision = record(room, &prompt);
     let new = NewPrompt {
         prompt,
@@ -255,4 +247,37 @@ pub(super) async fn test(
         prompt: attempt,
         number,
     })
+}
+
+/// What somebody who is signed in at the portal does there, as a prompt: a test of a device, or what a report is about.
+fn of_portal(
+    room: &Room,
+    (account, name): (&AccountId, &AccountKey),
+    (from, language): (IpAddr, Language),
+    test: Option<i64>,
+) -> Prompt {
+    let settings = room.setup.load();
+    let now = room.clock.now();
+    Prompt {
+        account: account.clone(),
+        name: name.clone(),
+        client: ClientName::new(PORTAL),
+        nas: from,
+        facts: ChallengeFacts {
+            attempt: AttemptId::new(now),
+            station: Station::Address(from),
+            station_from: None,
+            zone: None,
+            rule: None,
+            reply: Vec::new(),
+            language,
+            number_end: None,
+        },
+        crossing: Crossing::Shown,
+        digits: settings.settings.prompt_digits,
+        joins: false,
+        test,
+        opened: now,
+        expires: now.after(settings.settings.prompt_life),
+    }
 }

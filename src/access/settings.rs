@@ -180,6 +180,23 @@ pub enum Texts {
     Ascii,
     /// None: Reply-Message is not sent.
     None,
+    /// In the client's language, whatever the person's, for a page that says by itself what to do: a number alone is no more than
+    /// its digits.
+    Page,
+}
+
+/// Whom a client asks for a second factor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Asks {
+    /// Whoever the rules say.
+    #[default]
+    ByRules,
+    /// Everybody, whatever the rules exempt from it: nobody manages factors by a password alone. But who has no factor, and no number
+    /// that a code could be sent to, is let in by the password in these zones.
+    Always {
+        /// The zones.
+        but_in: Vec<Arc<str>>,
+    },
 }
 
 /// A text in both languages.
@@ -198,6 +215,8 @@ pub struct ClientPolicy {
     pub name: ClientName,
     /// What people call it.
     pub label: Label,
+    /// Whom it asks.
+    pub asks: Asks,
     /// How codes come in.
     pub code: Vec<CodeEntry>,
     /// The delimiter of [`CodeEntry::Delimited`].

@@ -82,7 +82,8 @@ pub(super) fn server(root: &Table<'_>, clients: Vec<Client>) -> server::Settings
     settings
 }
 
-fn sockets(
+/// Addresses to listen on, none of them twice among `known`.
+pub(super) fn sockets(
     table: &Table<'_>,
     key: &'static str,
     default: &'static str,

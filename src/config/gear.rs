@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::{Bounds, Table, Words, units};
 use super::{clients, lint, rules};
-use crate::access::{ClientPolicy, CodeEntry, PushMode, Texts};
+use crate::access::{Asks, ClientPolicy, CodeEntry, PushMode, Texts};
 use crate::account::{ClientName, FactorKind, Language};
 use crate::server::{Method, PROFILES, Probe, Profile, Signs, StationForm, StationSource};
 use crate::wire::Signing;
@@ -246,6 +246,7 @@ fn policy(table: &Table<'_>, profile: &Profile) -> ClientPolicy {
         push: push(table, profile),
         patience: table.duration("patience", within(PATIENCE, profile.patience())),
         pair: table.duration("pair", within(PAIR, profile.pair)),
+        asks: Asks::ByRules,
         late_approval: table.duration("late-approval", LATE_APPROVAL),
     }
 }

@@ -13,6 +13,7 @@ mod gateways;
 mod gear;
 mod general;
 mod lint;
+mod portal;
 mod reader;
 mod rules;
 mod secrets;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub access: access::Settings,
     /// `[sms]`, `[voice]`.
     pub channel: channel::Settings,
+    /// `[portal]`, if there is one.
+    pub portal: Option<crate::portal::Settings>,
     /// `[store]`, `[limits]`.
     pub store: store::Settings,
     /// `[metrics]`, `[log]`.
@@ -165,12 +168,16 @@ fn assemble(root: &Table<'_>) -> Settings {
     access.passwords = passwords;
     access.code_life = limits.code_life;
     judge_groups(root, &directories.settings, &access);
+    let portal = portal::read(root, &access);
+    let origin = portal.as_ref().map(|portal| portal.url.origin());
+    access.portal = origin.unwrap_or_default().into();
     let channel = gateways::read(root, &server.clients);
     Settings {
         server,
         directories: directories.settings,
         access,
         channel,
+        portal,
         store: general::store(root, limits),
         telemetry: general::telemetry(root),
         control: general::control(root),

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config;
 use crate::control::Control;
+use crate::portal::Portal;
 
 use rooms::Rooms;
 
@@ -109,6 +110,9 @@ impl Daemon {
             None => None,
         };
         rooms.server.start(&tasks, &stop);
+        if let Some(portal) = &rooms.portal {
+            portal.start(&tasks, &stop);
+        }
         control.start(&tasks, &stop);
         must_run.push(("upkeep", tasks.spawn(upkeep(rooms.clone(), stop.clone()))));
         Ok(Self {
@@ -163,12 +167,15 @@ impl Daemon {
     fn tell_start(&self) {
         let version = env!("CARGO_PKG_VERSION");
         let (logins, accounting) = self.addresses();
+        let portal = self.rooms.portal.as_ref();
+        let portal = portal.map_or_else(Vec::new, Portal::addresses);
         log::info!("Sekisho {version} has started");
         for (address, what) in logins
             .iter()
             .map(|address| (address, "logins"))
             .chain(accounting.iter().map(|address| (address, "accounting")))
             .chain(self.metrics.iter().map(|address| (address, "metrics")))
+            .chain(portal.iter().map(|address| (address, "the portal")))
         {
             log::info!("listening for {what} at {address}");
         }

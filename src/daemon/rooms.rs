@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::control::{self, ClientShown, Doors};
 use crate::directory::{self, Directory};
+use crate::portal::{self, Portal};
 use crate::secret::Key;
 use crate::server::{self, Server};
 use crate::store::{self, Store};
@@ -34,6 +35,7 @@ pub(super) struct Rooms {
     clock: Clock,
     pub(super) server: Server,
     pub(super) telemetry: Telemetry,
+    pub(super) portal: Option<Portal>,
     access: Access,
     store: Store,
     directories: ArcSwap<Directories>,
@@ -102,11 +104,24 @@ impl Rooms {
         };
         let replies = replies::in_words(&settings.server.replies);
         let server = Server::bind(settings.server, rooms).map_err(Error::of("radius"))?;
+        let portal = match settings.portal {
+            Some(settings) => {
+                let rooms = portal::Rooms {
+                    access: access.clone(),
+                    store: store.clone(),
+                    telemetry: telemetry.clone(),
+                    clock: clock.clone(),
+                };
+                Some(open_portal(settings, rooms, &master).await?)
+            }
+            None => None,
+        };
         Ok(Self {
             file,
             clock,
             server,
             telemetry,
+            portal,
             access,
             store,
             directories: ArcSwap::from_pointee(directories),
@@ -154,6 +169,13 @@ impl Rooms {
         let replies = replies::in_words(&settings.server.replies);
         self.replies.store(Arc::new(replies));
         self.server.reload(settings.server);
+        match (&self.portal, settings.portal) {
+            (Some(portal), Some(settings)) => portal.reload(settings),
+            (None, None) => {}
+            (Some(_), None) | (None, Some(_)) => {
+                log::warn!("the portal is opened and closed at a restart only");
+            }
+        }
         self.retire(self.directories.swap(Arc::new(directories)));
         log::info!("configuration reloaded");
         Ok(())
@@ -302,6 +324,19 @@ async fn open_store(settings: store::Settings, clock: Clock) -> Result<(Store, K
         .await
         .map_err(|why| failed(why.to_string()))?
         .map_err(|why| failed(why.to_string()))
+}
+
+async fn open_portal(
+    settings: portal::Settings,
+    rooms: portal::Rooms,
+    master: &Key,
+) -> Result<Portal, Error> {
+    Portal::bind(settings, rooms, master)
+        .await
+        .map_err(|why| Error::Room {
+            room: "portal",
+            why: why.to_string(),
+        })
 }
 
 fn connect(

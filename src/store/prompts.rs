@@ -282,6 +282,28 @@ impl Store {
             .await
     }
 
+    /// Marks the account's password as known to somebody else, as its owner says at the portal, with the decision that says so.
+    /// Gives the prompts that were denied for it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub async fn report_logins(
+        &self,
+        account: &AccountId,
+        decision: Decision,
+    ) -> Result<Vec<AttemptId>, Error> {
+        let account = account.clone();
+        self.write(move |writing| {
+            let mut row = writing.account_or_new(&account, &decision.name)?;
+            let denied = writing.report(&mut row, None)?;
+            writing.add_decision(Some(&mut row), &decision, None)?;
+            writing.save(&row)?;
+            Ok(denied)
+        })
+        .await
+    }
+
     /// Withdraws a prompt that is open or approved. Says whether it was.
     ///
     /// # Errors
@@ -562,7 +584,7 @@ impl Writing {
             }
             Response::Deny => Ok(PromptDecided::TooLate(known.state)),
             Response::Report => {
-                self.report(row, device)?;
+                let _denied = self.report(row, device)?;
                 Ok(PromptDecided::Reported)
             }
         }
@@ -576,15 +598,17 @@ impl Writing {
     }
 
     /// Marks the account's password as known to somebody else, and denies all that waits.
-    fn report(&self, row: &mut AccountRow, device: Option<i64>) -> Result<(), Error> {
+    fn report(&self, row: &mut AccountRow, device: Option<i64>) -> Result<Vec<AttemptId>, Error> {
         let now = self.clock.now();
+        let mut denied = Vec::new();
         for waiting in standing(&self.connection, row, now)? {
             if waiting.is_alive() {
                 self.settle(waiting.prompt.id(), DENIED, device)?;
+                denied.push(waiting.prompt.id().clone());
             }
         }
         row.pushes.exposed = Some(now.millis());
-        Ok(())
+        Ok(denied)
     }
 
     fn use_approval(

@@ -18,6 +18,8 @@ mod login;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod portal;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod store;

@@ -32,6 +32,20 @@ const PLAN: &[(&str, &[&str])] = &[
         &["wire", "access", "telemetry", "secret", "clock", "account"],
     ),
     (
+        "portal",
+        &[
+            "access",
+            "factor",
+            "directory",
+            "store",
+            "channel",
+            "telemetry",
+            "secret",
+            "clock",
+            "account",
+        ],
+    ),
+    (
         "control",
         &[
             "access",
@@ -58,6 +72,7 @@ const PLAN: &[(&str, &[&str])] = &[
             "access",
             "telemetry",
             "server",
+            "portal",
             "control",
         ],
     ),
@@ -75,6 +90,7 @@ const PLAN: &[(&str, &[&str])] = &[
             "access",
             "telemetry",
             "server",
+            "portal",
             "control",
             "config",
         ],

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::access::{Label, Texts};
+use crate::access::{Asks, Label, Texts};
 use crate::account::{ClientName, Language};
 use crate::clock::Timestamp;
 use crate::store::Enrolled;
@@ -32,6 +32,7 @@ pub(in crate::access) fn client() -> ClientPolicy {
         push: Vec::new(),
         patience: Duration::from_secs(30),
         pair: Duration::from_secs(10),
+        asks: Asks::ByRules,
         late_approval: Duration::from_secs(60),
     }
 }

@@ -101,6 +101,9 @@ pub(super) fn reply(
     let colon = if text.asks() { ": " } else { "" };
     let said = match (client.texts, language) {
         (Texts::None, _) => return None,
+        (Texts::Page, _) if let Text::AskNumber { number } = text => (*number).to_owned(),
+        (Texts::Page, Language::Ja) => ja::reply(text),
+        (Texts::Page, Language::En | Language::Both) => en::reply(text),
         (Texts::Ascii, _) | (Texts::Full, Language::En) => en::reply(text) + colon,
         (Texts::Full, Language::Ja) if text.asks() => ja::reply(text) + " (one-time password): ",
         (Texts::Full, Language::Ja) => ja::reply(text),
@@ -155,6 +158,9 @@ fn short(name: &str) -> String {
 
 /// The language that the directory names for a person (`ja`, `en-GB`, `ja;q=0.8, en`), or else the client's.
 pub(super) fn language(named: Option<&str>, client: &ClientPolicy) -> Language {
+    if client.texts == Texts::Page {
+        return client.language;
+    }
     let primary = named
         .unwrap_or_default()
         .split(['-', '_', ';', ','])

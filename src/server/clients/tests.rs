@@ -1,5 +1,5 @@
 use super::*;
-use crate::access::{ClientPolicy, Texts};
+use crate::access::{Asks, ClientPolicy, Texts};
 use crate::account::Language;
 use crate::server::WhenUndecided;
 use crate::wire::Signing;
@@ -28,6 +28,7 @@ pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
             push: Vec::new(),
             patience: Duration::from_secs(30),
             pair: Duration::from_secs(10),
+            asks: Asks::ByRules,
             late_approval: Duration::from_secs(60),
         }),
     }

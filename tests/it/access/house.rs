@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sekisho::access::{
-    Access, Answer, Attempt, ClientPolicy, CodeEntry, Label, PasswordLimits, ReplyRule, Rule,
+    Access, Answer, Asks, Attempt, ClientPolicy, CodeEntry, Label, PasswordLimits, ReplyRule, Rule,
     Settings, Setup, Texts, Then, Verdict, Zone,
 };
 use sekisho::account::{ClientName, FactorKind, Language, Realms, Reason, Station};
@@ -238,6 +238,7 @@ pub(crate) fn client(name: &str, code: &[CodeEntry]) -> Arc<ClientPolicy> {
         push: Vec::new(),
         patience: Duration::from_secs(30),
         pair: Duration::from_secs(10),
+        asks: Asks::ByRules,
         late_approval: Duration::from_secs(60),
     })
 }

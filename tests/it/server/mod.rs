@@ -12,7 +12,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sekisho::access::{self, Access, ClientPolicy, CodeEntry, Label, Texts};
+use sekisho::access::{self, Access, Asks, ClientPolicy, CodeEntry, Label, Texts};
 use sekisho::account::{ClientName, Language};
 use sekisho::channel::{self, Channels};
 use sekisho::clock::Clock;
@@ -207,6 +207,7 @@ fn client(name: &str, network: &str, secret: &str) -> Client {
             push: Vec::new(),
             patience: Duration::from_secs(30),
             pair: Duration::from_secs(10),
+            asks: Asks::ByRules,
             late_approval: Duration::from_secs(60),
         }),
     }

@@ -1,0 +1,212 @@
+//! Pairing, and what a paired phone may do.
+
+use serde_json::{Value, json};
+
+use super::phone::{Phone, now, outcome, tell};
+use super::{House, shows};
+
+#[test]
+fn a_login_is_approved_on_a_phone() {
+    let house = House::new();
+    let mut visitor = house.signed_in("taro");
+    let mut phone = house.pair(&mut visitor);
+    assert!(phone.waiting().is_empty());
+    let nas = house.daemon.nas().from_station("203.0.113.7");
+    let challenge = nas.login("taro", "taro-password");
+    assert!(challenge.challenged(), "{}", house.daemon.log());
+    let text = challenge.text.clone().unwrap();
+    let number: String = text.chars().filter(char::is_ascii_digit).take(2).collect();
+    let request = phone.request();
+    assert_eq!(
+        request["label"],
+        json!({ "ja": "学外接続", "en": "Campus VPN" })
+    );
+    assert_eq!(request["station"], "203.0.113.7");
+    assert_eq!(request["zone"], Value::Null);
+    assert_eq!(request["name"], "taro");
+    let wrong = if number == "00" { "01" } else { "00" };
+    assert_eq!(phone.say(&request, "approve", wrong), "wrong-number");
+    assert_eq!(phone.say(&request, "approve", &number), "approved");
+    assert!(nas.respond("taro", &challenge, "OK").accepted());
+    let page = visitor.get("/logins");
+    shows(&page, "Campus VPN");
+    shows(&page, "Logged in");
+}
+
+#[test]
+fn a_held_login_is_approved_and_another_denied() {
+    let vpn = "code = [\"appended\"]\npush = [\"approve\"]\nstation = [\"Calling-Station-Id\"]";
+    let house = House::start(vpn, "", "");
+    let mut visitor = house.signed_in("taro");
+    let mut phone = house.pair(&mut visitor);
+    for (word, outcome) in [("approve", "approved"), ("deny", "denied")] {
+        let nas = house.daemon.nas().from_station("203.0.113.7");
+        let waiting = std::thread::spawn(move || nas.login("taro", "taro-password"));
+        let request = loop {
+            if let Some(request) = phone.waiting().pop() {
+                break request;
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(request["crossing"], "none");
+        assert_eq!(phone.say(&request, word, ""), outcome);
+        let reply = waiting.join().unwrap();
+        assert_eq!(
+            reply.accepted(),
+            word == "approve",
+            "{}",
+            house.daemon.log()
+        );
+    }
+}
+
+#[test]
+fn a_report_stops_logins_from_outside() {
+    let house = House::new();
+    let mut visitor = house.signed_in("taro");
+    let mut phone = house.pair(&mut visitor);
+    let nas = house.daemon.nas().from_station("203.0.113.7");
+    let challenge = nas.login("taro", "taro-password");
+    let request = phone.request();
+    assert_eq!(phone.say(&request, "report", ""), "reported");
+    assert!(nas.respond("taro", &challenge, "OK").rejected());
+    let stopped = nas.login("taro", "taro-password");
+    assert!(stopped.rejected());
+    assert!(stopped.text.unwrap().contains("Change your password"));
+}
+
+#[test]
+fn a_report_of_the_page_of_logins_does_the_same() {
+    let house = House::start(
+        "code = [\"challenge\"]",
+        "password-url = \"https://id.example.ac.jp/\"",
+        "",
+    );
+    let mut visitor = house.signed_in("taro");
+    let page = visitor.press("/logins", "/logins/report", &[]);
+    shows(&page, "Your report was taken.");
+    shows(&page, "https://id.example.ac.jp/");
+    assert!(house.daemon.nas().login("taro", "taro-password").rejected());
+}
+
+#[test]
+fn what_a_phone_did_not_sign_is_refused_alike() {
+    let house = House::new();
+    let mut visitor = house.signed_in("taro");
+    let mut phone = house.pair(&mut visitor);
+    let _challenge = house.daemon.nas().login("taro", "taro-password");
+    let request = phone.request();
+    let good = phone.signed(&request, "deny", "");
+    let mut refusals = Vec::new();
+    for (key, value) in [
+        ("response", json!("report")),
+        ("counter", json!(99)),
+        ("device", json!(12345)),
+        ("prompt", json!("0000000000")),
+        ("prompt", json!("?")),
+        ("signature", json!("AAAA")),
+        ("number", json!("42")),
+        ("response", json!("approve")),
+    ] {
+        let mut altered = good.clone();
+        altered[key] = value;
+        let page = tell(house.portal, "/device/decide", &altered);
+        assert_eq!(page.status, 403, "{altered}");
+        refusals.push(page.body.split("\"now\"").next().unwrap().to_owned());
+    }
+    assert!(refusals.iter().all(|refusal| *refusal == refusals[0]));
+    assert_eq!(
+        outcome(&tell(house.portal, "/device/decide", &good)),
+        "denied"
+    );
+    assert_eq!(
+        outcome(&tell(house.portal, "/device/decide", &good)),
+        "409",
+        "replayed"
+    );
+    for (at, status) in [
+        (now() - 61_000, 403),
+        (now() + 70_000, 403),
+        (now() - 30_000, 200),
+    ] {
+        let page = tell(house.portal, "/device/poll", &phone.question(at));
+        assert_eq!(page.status, status);
+    }
+    for body in ["", "{}", "[]", "null", "{\"device\":\"1\"}"] {
+        let message: Value = serde_json::from_str(body).unwrap_or_default();
+        assert_eq!(tell(house.portal, "/device/poll", &message).status, 403);
+    }
+}
+
+#[test]
+fn a_phone_that_was_removed_is_no_phone() {
+    let house = House::new();
+    let mut visitor = house.signed_in("taro");
+    let mut phone = house.pair(&mut visitor);
+    let _challenge = house.daemon.nas().login("taro", "taro-password");
+    let request = phone.request();
+    let id = phone.id.to_string();
+    shows(
+        &visitor.press("/methods", "/methods/remove", &[("id", &id)]),
+        "Removed.",
+    );
+    assert_eq!(phone.say(&request, "approve", "42"), "403");
+    assert_eq!(
+        tell(house.portal, "/device/poll", &phone.question(now())).status,
+        403
+    );
+    let page = visitor.get("/methods");
+    let left = page.hidden("id");
+    let page = visitor.press("/methods", "/methods/remove", &[("id", &left)]);
+    shows(&page, "The last method cannot be removed.");
+    shows(
+        &visitor.press("/lost", "/lost", &[("id", &left)]),
+        "It has stopped working.",
+    );
+}
+
+#[test]
+fn codes_are_used_once_and_wrong_ones_are_limited() {
+    let house = House::new();
+    let mut visitor = house.signed_in("taro");
+    let page = visitor.press("/methods/add", "/methods/add/device", &[]);
+    let code = page.number();
+    let phone = Phone::try_pair(house.portal, &code).unwrap();
+    assert!(phone.waiting().is_empty(), "nobody looked at the page yet");
+    assert_eq!(
+        Phone::try_pair(house.portal, &code).err().unwrap().status,
+        403
+    );
+    let again = visitor.press("/methods/add", "/methods/add/device", &[]);
+    assert_ne!(again.number(), code);
+    let statuses: Vec<u16> = (0..12)
+        .map(|_| {
+            Phone::try_pair(house.portal, "0000-0000")
+                .err()
+                .unwrap()
+                .status
+        })
+        .collect();
+    assert_eq!(statuses.first(), Some(&403));
+    assert_eq!(statuses.last(), Some(&429));
+    assert_eq!(
+        Phone::try_pair(house.portal, &again.number())
+            .err()
+            .unwrap()
+            .status,
+        429
+    );
+}
+
+#[test]
+fn an_unproven_phone_sees_its_test_alone() {
+    let house = House::new();
+    let mut visitor = house.signed_in("taro");
+    let page = visitor.press("/methods/add", "/methods/add/device", &[]);
+    let mut phone = Phone::try_pair(house.portal, &page.number()).unwrap();
+    let proven = house.pair(&mut house.signed_in_later("taro"));
+    let _challenge = house.daemon.nas().login("taro", "taro-password");
+    assert!(phone.waiting().is_empty());
+    let request = proven.request();
+    assert_eq!(phone.say(&request, "approve", "42"), "403");
+}
