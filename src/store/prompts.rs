@@ -298,7 +298,7 @@ impl Store {
             let mut row = writing.account_or_new(&account, &decision.name)?;
             let denied = writing.report(&mut row, None)?;
             writing.add_decision(Some(&mut row), &decision, None)?;
-            writing.save(&row)?;
+            writing.save(row)?;
             Ok(denied)
         })
         .await
