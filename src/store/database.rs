@@ -20,7 +20,10 @@ use crate::clock::Timestamp;
 /// "seki": tells our files from other people's databases.
 const APPLICATION: i32 = 0x7365_6b69;
 /// Every migration, in order; the schema's version is their number.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+];
 /// Connections that read on the way of a login. A read takes microseconds, so that more than the
 /// runtime's usual number of threads are never at it at once.
 const READERS: usize = 4;
@@ -348,7 +351,10 @@ mod tests {
             .collect();
         assert_eq!(
             sums,
-            ["1aed27dcf1ec6e70647150036ba024d961ab3f10f58cd0fac19dcb04c6d24263"]
+            [
+                "1aed27dcf1ec6e70647150036ba024d961ab3f10f58cd0fac19dcb04c6d24263",
+                "b4164db0396fc0d9c7365f6147231358b385fc10171e7a3aa373aa8729e12e03",
+            ]
         );
     }
 }

@@ -44,16 +44,23 @@ impl Keys {
         }
     }
 
-    /// Makes both.
-    pub(super) fn random() -> Self {
-        Self {
+    /// Opens both, or makes them in a database that has none yet.
+    pub(super) fn load_or_make(connection: &mut Connection, master: &Key) -> Result<Self, Error> {
+        if let Some(keys) = Self::load(connection, master)? {
+            return Ok(keys);
+        }
+        let keys = Self {
             data: Key::random(),
             digest: Key::random(),
-        }
+        };
+        let transaction = connection.transaction()?;
+        keys.save(&transaction, master)?;
+        transaction.commit()?;
+        Ok(keys)
     }
 
     /// Seals both under a master key.
-    pub(super) fn save(&self, connection: &Connection, master: &Key) -> Result<(), Error> {
+    fn save(&self, connection: &Connection, master: &Key) -> Result<(), Error> {
         for (name, key) in [("data", &self.data), ("digest", &self.digest)] {
             let plain = Secret::new(key.expose().to_vec());
             let sealed = wrapping(master).seal(&key_place(name), &plain);

@@ -1,12 +1,13 @@
 //! What is kept about an account: its factors, lock-out, stations, wrong passwords and challenges.
 
 mod account;
+mod behind;
 
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::database::{snapshot, statement};
+use super::database::statement;
 use super::keys::seed_place;
 use super::writer::Writing;
 use super::{Challenge, Enrolled, Error, KnownAccount, Limits, PasswordStanding, Proof, Standing};
@@ -15,6 +16,8 @@ use crate::clock::Timestamp;
 use crate::factor::Totp;
 use account::cut;
 pub(super) use account::{AccountRow, number};
+use behind::read_account;
+pub(super) use behind::{Behind, Waiting};
 
 /// Wrong passwords remembered for one station, and for all strangers together: far above any sensible limit, so that
 /// only a flood loses its oldest.
@@ -71,13 +74,13 @@ fn moment(millis: Option<i64>) -> Option<Timestamp> {
 
 /// See [`super::Store::standing`].
 pub(super) fn standing(
-    reader: &Connection,
+    place: (&Connection, &Waiting),
     limits: &Limits,
     now: Timestamp,
     (account, station): (&AccountId, &Station),
 ) -> Result<Standing, Error> {
-    snapshot(reader, |reader| {
-        let Some(row) = AccountRow::find(reader, account)? else {
+    read_account(place, account, |reader, row| {
+        let Some(row) = row else {
             return Ok(Standing::default());
         };
         let mut factors = enrolled(reader, &row)?;
@@ -157,36 +160,46 @@ fn passwords(
 
 /// See [`super::Store::accounts`].
 pub(super) fn accounts(
-    reader: &Connection,
+    place: (&Connection, &Waiting),
     now: Timestamp,
     after: &str,
     limit: u32,
 ) -> Result<Vec<KnownAccount>, Error> {
-    let mut statement = reader.prepare_cached(ACCOUNTS)?;
-    let mut rows = statement.query(params![after, now.millis(), limit.min(LIST)])?;
-    let mut accounts = Vec::new();
-    while let Some(row) = rows.next()? {
-        let account = AccountId::from_stored(row.get_ref(0)?.as_str().unwrap_or_default());
-        accounts.extend(known(reader, now, account)?);
+    let ids = {
+        let mut statement = place.0.prepare_cached(ACCOUNTS)?;
+        let mut rows = statement.query(params![after, now.millis(), limit.min(LIST)])?;
+        let mut ids = Vec::new();
+        while let Some(row) = rows.next()? {
+            ids.push(AccountId::from_stored(
+                row.get_ref(0)?.as_str().unwrap_or_default(),
+            ));
+        }
+        ids
+    };
+    let mut accounts = Vec::with_capacity(ids.len());
+    for account in ids {
+        accounts.extend(known(place, now, account)?);
     }
     Ok(accounts)
 }
 
 /// See [`super::Store::known`].
 pub(super) fn known(
-    reader: &Connection,
+    place: (&Connection, &Waiting),
     now: Timestamp,
     account: AccountId,
 ) -> Result<Option<KnownAccount>, Error> {
-    let Some(row) = AccountRow::find(reader, &account)? else {
-        return Ok(None);
-    };
-    Ok(Some(KnownAccount {
-        factors: enrolled(reader, &row)?,
-        account,
-        name: row.name,
-        locked_until: row.locked_until.filter(|until| *until > now),
-    }))
+    read_account(place, &account.clone(), |reader, row| {
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        Ok(Some(KnownAccount {
+            factors: enrolled(reader, &row)?,
+            account,
+            name: row.name,
+            locked_until: row.locked_until.filter(|until| *until > now),
+        }))
+    })
 }
 
 impl Writing {
@@ -263,7 +276,7 @@ impl Writing {
             Proof::Waived => None,
         };
         row.add_factor(id, step);
-        self.save(&row)?;
+        self.write(&row)?;
         Ok(id)
     }
 
@@ -290,7 +303,7 @@ impl Writing {
             }
             row.add_factor(factor, None);
         }
-        self.save(&row)
+        self.write(&row)
     }
 
     pub(super) fn remove_factor(&self, account: &AccountId, factor: i64) -> Result<bool, Error> {
@@ -300,7 +313,7 @@ impl Writing {
         let removed = self.execute(REMOVE_FACTOR, params![row.id, factor])? > 0;
         if removed {
             row.remove_factor(factor);
-            self.save(&row)?;
+            self.write(&row)?;
         }
         Ok(removed)
     }
@@ -313,7 +326,7 @@ impl Writing {
         self.execute(REMOVE_SENT_CODE, [row.id])?;
         let removed = self.execute(REMOVE_FACTORS, [row.id])?;
         row.factors.clear();
-        self.save(&row)?;
+        self.write(&row)?;
         Ok(removed as u64)
     }
 

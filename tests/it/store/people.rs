@@ -109,7 +109,7 @@ async fn accounts_are_listed_by_name_with_factors_or_lock() {
     assert!(health.writable);
     assert_eq!(
         (health.accounts, health.audit_rows, health.schema),
-        (3, 1, 1)
+        (3, 1, 2)
     );
     assert!(health.octets > 4096);
     assert!(
@@ -220,6 +220,7 @@ async fn stations_are_at_most_32_and_the_one_not_seen_for_longest_goes() {
     assert!(knows(33) && !knows(3));
     shop.store.sweep().await.unwrap();
     assert!(knows(33) && knows(1) && !knows(3));
+    drop(shop.store);
     let text: String = rusqlite::Connection::open(shop.folder.path().join("sekisho.db"))
         .unwrap()
         .query_row("SELECT stations FROM account", [], |row| row.get(0))
