@@ -24,7 +24,8 @@ fn fenced(path: &str, page: &Page) {
     assert_eq!(field("cross-origin-opener-policy"), "same-origin");
     assert!(field("permissions-policy").contains("camera=()"));
     let cache = field("cache-control");
-    assert!(cache == "no-store" || path.starts_with("/static/") || path == "/worker.js");
+    let file = path.starts_with("/static/") || path == "/worker.js";
+    assert_eq!(cache, if file { "no-cache" } else { "no-store" }, "{path}");
 }
 
 fn plain(path: &str, page: &Page) {
