@@ -65,8 +65,12 @@ impl<'a> Exchange<'a> {
             Err(reason) => return Ok(self.refuse_unproven(reason).into()),
         };
         let key = AttemptKey::of(&self.room.attempt_key, self.attempt, &who.key);
+        self.first = match &self.attempt.state {
+            None => Some(key),
+            Some(state) => self.room.retries.answered(state),
+        };
         let settled = self.settle(key, &who).await?;
-        self.pair(key, &settled);
+        self.pair(&settled);
         Ok(settled)
     }
 
@@ -91,16 +95,15 @@ impl<'a> Exchange<'a> {
 
     /// At gear that logs in twice, the Accept that a challenge ends in is also one on the attempt that it was put to: the second
     /// login brings the same password and no State.
-    fn pair(&self, key: AttemptKey, settled: &Arc<Settled>) {
+    fn pair(&self, settled: &Arc<Settled>) {
         let (retries, pair) = (&self.room.retries, self.client().pair);
         if pair <= super::retries::REPEATED_FOR {
             return;
         }
-        let state = self.attempt.state.as_deref();
-        let first = state.map_or(Some(key), |state| retries.answered(state));
-        let Some(first) = first else {
+        let Some(first) = self.first else {
             return;
         };
+        let state = &self.attempt.state;
         let now = Instant::now();
         if let Verdict::Challenge { state, .. } = &settled.verdict {
             let until = now + self.setup.settings.challenge_life;

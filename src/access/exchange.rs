@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::proven::Proven;
+use super::retries::AttemptKey;
 use super::texts::{self, Text};
 use super::{Attempt, ClientPolicy, Room, Setup, Verdict};
 use crate::account::{AccountId, AttemptId, Decision, Durations, Outcome, Reason, Station};
@@ -74,6 +75,8 @@ pub(super) struct Exchange<'a> {
     pub(super) attempt: &'a Attempt,
     pub(super) decision: Decision,
     pub(super) held_code: bool,
+    /// The attempt that the person began with, if a challenge was answered and it is known.
+    pub(super) first: Option<AttemptKey>,
 }
 
 impl<'a> Exchange<'a> {
@@ -102,6 +105,7 @@ impl<'a> Exchange<'a> {
             attempt,
             decision,
             held_code: false,
+            first: None,
         }
     }
 

@@ -199,10 +199,6 @@ impl Setup {
 impl Access {
     /// Wires the room. `key` is derived for the digests of attempts; what goes on beside logins is tracked by `tasks`.
     #[must_use]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is another thing that it needs"
-    )]
     pub fn new(setup: Setup, store: Store, clock: Clock, key: &Key, tasks: TaskTracker) -> Self {
         let salt: [u8; 16] = random_array();
         Self {

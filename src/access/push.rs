@@ -14,7 +14,7 @@ use super::bells::Service;
 use super::exchange::{Exchange, Settled, Undecided, micros};
 use super::policy::Phone;
 use super::proven::Proven;
-use super::retries::AttemptKey;
+use super::retries::{AttemptKey, REPEATED_FOR};
 use super::texts::{self, Text};
 use super::{ClientPolicy, PushMode, Room, Then, Verdict, policy};
 use crate::account::{AttemptId, Decision, Durations, FactorKind, Outcome, Reason, Who};
@@ -33,6 +33,8 @@ pub struct Wait {
     pub until: Instant,
     /// How many challenges may follow.
     rounds_left: u8,
+    /// The attempt that the person began with, for packets of it that come after the verdict.
+    first: Option<AttemptKey>,
 }
 
 /// Why a held reply leaves now.
@@ -103,6 +105,7 @@ pub(super) fn hold(exchange: &Exchange<'_>, prompt: AttemptId, rounds_left: u8) 
         prompt,
         until: exchange.attempt.hold_until,
         rounds_left,
+        first: exchange.first,
     };
     exchange.settled(Verdict::Wait(wait), Arc::new(decision))
 }
@@ -351,6 +354,7 @@ pub(super) async fn conclude(
     let first = held.first()?;
     match ended(room, first, ending).await {
         Ok(Some((verdict, decision, challenge))) => {
+            remember(room, first, (&verdict, &decision));
             let mut verdicts = vec![verdict.clone()];
             for _ in held.iter().skip(1) {
                 let again = again(room, &verdict, challenge.as_ref(), &decision).await;
@@ -367,6 +371,33 @@ pub(super) async fn conclude(
             room.count_failure(&decision);
             Some((vec![Verdict::Undecided; held.len()], decision))
         }
+    }
+}
+
+/// Keeps the verdict for packets of the attempt that come after it: a lost Accept, or gear that logs in twice.
+fn remember(room: &Room, held: &Held, (verdict, decision): (&Verdict, &Arc<Decision>)) {
+    let Some(first) = held.wait.first.filter(AttemptKey::joins) else {
+        return;
+    };
+    let (pair, now) = (held.client.pair, Instant::now());
+    let pairs = pair > REPEATED_FOR;
+    if let Verdict::Challenge { state, .. } = verdict {
+        if pairs {
+            let until = now + room.setup.load().settings.challenge_life;
+            room.retries.asked(state, first, (now, until));
+        }
+        return;
+    }
+    let settled = Settled {
+        verdict: verdict.clone(),
+        decision: decision.clone(),
+        challenge: None,
+        held_code: false,
+    };
+    let accepted = matches!(verdict, Verdict::Accept { .. });
+    if settled.may_be_repeated() || (pairs && accepted) {
+        let until = now + pair.max(REPEATED_FOR);
+        room.retries.keep(first, &Arc::new(settled), until);
     }
 }
 

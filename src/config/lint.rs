@@ -99,7 +99,7 @@ fn judge_patience(table: &Table<'_>, gear: &Gear) {
                 Shown(policy.patience)
             ),
             format!(
-                "{} Then write patience = \"60s\"; or leave late-approval out.",
+                "{} Then write what it waits in patience; or leave late-approval out.",
                 gear.profile.raise
             ),
         );

@@ -57,6 +57,8 @@ pub struct Manner {
     signs: Signs,
     /// In which attributes it tells the station; none is the usual two, since what a client trusts is not known.
     station: Vec<StationSource>,
+    /// It tells the station again with the answer to a challenge.
+    repeats_station: bool,
     /// It hears that nobody listens at a port; gear waits all the same.
     hears_refusals: bool,
 }
@@ -76,6 +78,7 @@ impl Manner {
             again: Again::SamePacket,
             signs: Signs::Yes,
             station: Vec::new(),
+            repeats_station: true,
             hears_refusals: true,
         }
     }
@@ -89,6 +92,7 @@ impl Manner {
             again: profile.again,
             signs: profile.signing,
             station: known.filter_map(|name| station_source(name)).collect(),
+            repeats_station: profile.repeats_station,
             hears_refusals: false,
         }
     }
@@ -314,7 +318,8 @@ impl Nas {
             },
             named(NAS_IDENTIFIER_ATTRIBUTE, NAS_IDENTIFIER.as_bytes()),
         ];
-        if let Some(station) = login.station {
+        let told = login.state.is_none() || self.manner.repeats_station;
+        if let Some(station) = login.station.filter(|_| told) {
             for (vendor, kind, value) in self.station(station) {
                 query = match vendor {
                     None => query.with(kind, &value),

@@ -205,8 +205,16 @@ fn attempt(work: &Work, credentials: Credentials) -> Attempt {
         station_from,
         received: work.received,
         deadline: after(work.received, patience),
-        hold_until: after(work.received, client.patience.saturating_sub(WAY_BACK)),
+        hold_until: after(work.received, hold_for(work)),
     }
+}
+
+/// How long a reply may be held: as long as the gear waits by its profile, or less if it was seen to.
+fn hold_for(work: &Work) -> Duration {
+    let client = &work.known.client;
+    let measured = work.house.rooms.telemetry.patience(&client.name);
+    let patience = measured.map_or(client.patience, |seen| seen.min(client.patience));
+    patience.saturating_sub(WAY_BACK)
 }
 
 fn refuse(work: &Work, refusal: Refusal) -> Verdict {

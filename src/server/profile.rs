@@ -31,6 +31,8 @@ pub struct Profile {
     pub reply_message: &'static str,
     /// The station's attributes in order of trust, as `station` has them.
     pub station: &'static [&'static str],
+    /// Whether it tells the station again with the answer to a challenge.
+    pub repeats_station: bool,
     /// Whether it sends Message-Authenticator.
     pub signing: Signs,
     /// Its health checks, as `probes` has them.
@@ -140,6 +142,7 @@ pub static GENERIC: Profile = Profile {
     dialogue: Dialogue::Unknown,
     reply_message: "both",
     station: &[],
+    repeats_station: true,
     signing: Signs::Yes,
     probes: &[],
     logins: 1,
@@ -270,6 +273,7 @@ static PAM: Profile = Profile {
     push: &[PushMode::Shown],
     dialogue: Dialogue::Challenge,
     station: &[CALLING],
+    repeats_station: false,
     signing: Signs::Never,
     raise: "Write 60 as the time-out behind the server and its secret in pam_radius_auth.conf.",
     ..GENERIC

@@ -89,14 +89,16 @@ impl Default for Waiting {
 
 impl Table {
     /// Takes a packet in, or gives it back if there is no room.
-    fn take_in(&mut self, packet: Packet) -> Result<bool, Packet> {
+    fn take_in(&mut self, packet: Packet) -> Result<bool, Box<Packet>> {
         if self.closed || self.held >= HELD || self.ends.len() >= 2 * HELD {
-            return Err(packet);
+            return Err(Box::new(packet));
         }
         let (until, prompt) = (packet.wait.until, packet.wait.prompt.clone());
-        let packets = self.prompts.entry(prompt.clone()).or_default();
+        // Most prompts have one packet: a list that grows by itself would make room for four.
+        let one = || Vec::with_capacity(1);
+        let packets = self.prompts.entry(prompt.clone()).or_insert_with(one);
         if packets.len() >= HELD_FOR_PROMPT {
-            return Err(packet);
+            return Err(Box::new(packet));
         }
         packets.push(packet);
         self.held += 1;
@@ -124,7 +126,7 @@ impl Table {
 
 impl Waiting {
     /// Holds a packet. `Err` gives it back: there is no room.
-    pub(super) fn hold(&self, packet: Packet) -> Result<(), Packet> {
+    pub(super) fn hold(&self, packet: Packet) -> Result<(), Box<Packet>> {
         if hold(&self.table).take_in(packet)? {
             self.earlier.notify_one();
         }

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::database::statement;
-use super::people::{AccountRow, number};
+use super::database::{snapshot, statement};
+use super::people::{AccountRow, Waiting, number};
 use super::writer::Writing;
 use super::{AccountingRecord, Challenge, Error, Failure, Recorded, Told, Wanted};
 use crate::account::{
@@ -180,7 +180,7 @@ impl Writing {
             Outcome::Accept => self.welcome(&mut row, decision)?,
             Outcome::Reject | Outcome::Challenge | Outcome::Waiting | Outcome::Undecided => {}
         }
-        self.save(&row)
+        self.save(row)
     }
 
     pub(super) fn open_and_record(
@@ -356,18 +356,41 @@ const OF_NAME: Tellers = Tellers(
     Some(statement(SQL, "failures-of-name")),
     Some(statement(SQL, "operators-of-name")),
 );
+const ACCOUNTS_OF_NAME: &str = statement(SQL, "accounts-of-name");
 const FAILURES_BETWEEN: &str = statement(SQL, "failures-between");
 const OF_ATTEMPT: Tellers = Tellers(statement(SQL, "decisions-of-attempt"), None, None);
 
 /// See [`super::Store::story`].
-pub(super) fn story(reader: &Connection, wanted: &Wanted, limit: u32) -> Result<Vec<Told>, Error> {
+pub(super) fn story(
+    (reader, waiting): (&Connection, &Waiting),
+    wanted: &Wanted,
+    limit: u32,
+) -> Result<Vec<Told>, Error> {
+    let tell = |tellers: &Tellers, whose: &[&dyn ToSql]| {
+        snapshot(reader, |reader| tell(reader, tellers, whose, limit))
+    };
     match wanted {
-        Wanted::Newest => tell(reader, &NEWEST, None, limit),
-        Wanted::Account(account) => tell(reader, &OF_ACCOUNT, Some(&number(account)), limit),
-        Wanted::Name(name) => tell(reader, &OF_NAME, Some(&name.as_str()), limit),
-        Wanted::Attempt(attempt) => tell(reader, &OF_ATTEMPT, Some(&attempt.as_str()), limit),
+        Wanted::Newest => tell(&NEWEST, &[]),
+        Wanted::Account(account) => {
+            let id = number(account);
+            tell(&OF_ACCOUNT, &[&id, &starts([id], waiting)?])
+        }
+        Wanted::Name(name) => {
+            let mut statement = reader.prepare_cached(ACCOUNTS_OF_NAME)?;
+            let ids = statement.query_map([name.as_str()], |row| row.get(0))?;
+            let ids = ids.collect::<Result<Vec<i64>, _>>()?;
+            tell(&OF_NAME, &[&name.as_str(), &starts(ids, waiting)?])
+        }
+        Wanted::Attempt(attempt) => tell(&OF_ATTEMPT, &[&attempt.as_str()]),
         Wanted::Failures { from, until } => failures_between(reader, (*from, *until), limit),
     }
+}
+
+/// Where the chains of accounts begin, unless their rows say it, for SQL. Looked up before the snapshot begins, as
+/// [`Waiting`] asks of whoever reads.
+fn starts(accounts: impl IntoIterator<Item = i64>, waiting: &Waiting) -> Result<String, Error> {
+    let starts = accounts.into_iter().map(|id| (id, waiting.newest(id)));
+    Ok(serde_json::to_string(&starts.collect::<Vec<_>>())?)
 }
 
 fn failures_between(
@@ -388,17 +411,20 @@ fn failures_between(
 fn tell(
     reader: &Connection,
     tellers: &Tellers,
-    whose: Option<&dyn rusqlite::ToSql>,
+    whose: &[&dyn ToSql],
     limit: u32,
 ) -> Result<Vec<Told>, Error> {
     let limit = limit.min(STORY);
+    let parameters: Vec<&dyn ToSql> = [&limit as &dyn ToSql]
+        .into_iter()
+        .chain(whose.iter().copied())
+        .collect();
     let mut story = Vec::new();
     let mut add = |sql: &str, told: fn(&Row<'_>) -> Result<Told, Error>| {
         let mut statement = reader.prepare_cached(sql)?;
-        let mut rows = match whose {
-            Some(whose) => statement.query(params![limit, whose])?,
-            None => statement.query([limit])?,
-        };
+        // Only the chain of decisions needs to know where it starts.
+        let known = parameters.iter().take(statement.parameter_count());
+        let mut rows = statement.query(params_from_iter(known))?;
         while let Some(row) = rows.next()? {
             story.push(told(row)?);
         }

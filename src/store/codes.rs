@@ -161,7 +161,7 @@ impl Writing {
         }
         self.add_decision(Some(&mut row), decision, Some(kind))?;
         self.welcome(&mut row, decision)?;
-        self.save(&row)
+        self.save(row)
     }
 
     fn judge_totp(&self, guess: &Guess<'_>) -> Result<Match, Error> {

@@ -22,6 +22,7 @@ const APPLICATION: i32 = 0x7365_6b69;
 /// Every migration, in order; the schema's version is their number.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
 ];
 /// Connections that read on the way of a login. A read takes microseconds, so that more than the
@@ -353,7 +354,8 @@ mod tests {
             sums,
             [
                 "1aed27dcf1ec6e70647150036ba024d961ab3f10f58cd0fac19dcb04c6d24263",
-                "93e147f9bd336eb9f0a77f2f0542da8843f6b9cb68d21778ab287fe54d7092ab"
+                "b4164db0396fc0d9c7365f6147231358b385fc10171e7a3aa373aa8729e12e03",
+                "32ad8cb3b7c365b48c3d797ba4ea2ca9e6c72e94e6477bdcb5c17e96d374cf64",
             ]
         );
     }

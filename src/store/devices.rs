@@ -239,7 +239,7 @@ impl Store {
                 SET_BELL,
                 (device, writing.sealed_bell(device, bell.as_ref())),
             )?;
-            writing.save(&row)?;
+            writing.save(row)?;
             Ok(true)
         })
         .await
@@ -417,7 +417,7 @@ impl Writing {
         self.add_device(id, device)?;
         self.execute(END_PAIRING, (code, id))?;
         row.add_factor(id, Some(0));
-        self.save(&row)?;
+        self.write(&row)?;
         Ok(Paired::Done {
             account,
             name,

@@ -82,20 +82,27 @@ impl Keys {
         }
     }
 
-    /// Makes both.
-    pub(super) fn random() -> Self {
-        Self {
+    /// Opens both, or makes them in a database that has none yet.
+    pub(super) fn load_or_make(connection: &mut Connection, master: &Key) -> Result<Self, Error> {
+        if let Some(keys) = Self::load(connection, master)? {
+            return Ok(keys);
+        }
+        let keys = Self {
             data: Key::random(),
             digest: Key::random(),
             pairs: Pairs {
                 requests: Signer::generate(),
                 vapid: Signer::generate(),
             },
-        }
+        };
+        let transaction = connection.transaction()?;
+        keys.save(&transaction, master)?;
+        transaction.commit()?;
+        Ok(keys)
     }
 
     /// Seals both under a master key.
-    pub(super) fn save(&self, connection: &Connection, master: &Key) -> Result<(), Error> {
+    fn save(&self, connection: &Connection, master: &Key) -> Result<(), Error> {
         for (name, key) in [("data", &self.data), ("digest", &self.digest)] {
             let plain = Secret::new(key.expose().to_vec());
             save_secret(connection, master, (name, &plain))?;

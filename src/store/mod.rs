@@ -33,6 +33,7 @@ use crate::secret::{Key, Secret};
 use codes::Kinds;
 use database::{Readers, blocking};
 use keys::{Keys, Pairs};
+use people::{Behind, Waiting};
 use writer::{Writer, Writing};
 
 pub use backup::restore;
@@ -57,6 +58,7 @@ pub struct Store {
 struct Inner {
     writer: Writer,
     readers: Readers,
+    waiting: Arc<Waiting>,
     limits: Arc<ArcSwap<Limits>>,
     digest: Key,
     /// Seals what is at rest. Another one after a rotation.
@@ -81,21 +83,16 @@ impl Store {
         let path = database::path(settings);
         let mut connection = database::open_writer(&path)?;
         database::migrate(&mut connection, clock.now())?;
-        let keys = if let Some(keys) = Keys::load(&connection, master)? {
-            keys
-        } else {
-            let keys = Keys::random();
-            let transaction = connection.transaction()?;
-            keys.save(&transaction, master)?;
-            transaction.commit()?;
-            keys
-        };
+        let keys = Keys::load_or_make(&mut connection, master)?;
+        let (behind, changes) = Behind::load(&connection)?;
         database::sync_folder(&settings.folder)?;
         let readers = Readers::open(&path)?;
         let limits = Arc::new(ArcSwap::from_pointee(settings.limits.clone()));
         let data = Arc::new(ArcSwap::from_pointee(keys.data.clone()));
+        let waiting = behind.waiting();
         let writing = Writing {
             connection,
+            behind,
             clock: clock.clone(),
             data: keys.data,
             digest: keys.digest.clone(),
@@ -108,8 +105,9 @@ impl Store {
         };
         Ok(Self {
             inner: Arc::new(Inner {
-                writer: Writer::start(writing, limits.clone(), &path)?,
+                writer: Writer::start(writing, changes, limits.clone(), &path)?,
                 readers,
+                waiting,
                 limits,
                 digest: keys.digest,
                 data,
@@ -136,8 +134,8 @@ impl Store {
     /// When it cannot be read.
     pub fn standing(&self, account: &AccountId, station: &Station) -> Result<Standing, Error> {
         let reader = self.inner.readers.short();
-        let limits = self.inner.limits.load();
-        people::standing(&reader, &limits, self.inner.clock.now(), (account, station))
+        let (place, limits) = ((&*reader, &*self.inner.waiting), self.inner.limits.load());
+        people::standing(place, &limits, self.inner.clock.now(), (account, station))
     }
 
     /// Counts a wrong password for account and station, and the failure as [`Store::count_failure`] does; returns when it is on the
@@ -346,7 +344,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<KnownAccount>, Error> {
         let now = self.inner.clock.now();
-        self.read(move |reader| people::accounts(reader, now, &after.unwrap_or_default(), limit))
+        self.read(move |place| people::accounts(place, now, &after.unwrap_or_default(), limit))
             .await
     }
 
@@ -357,7 +355,7 @@ impl Store {
     /// When it cannot be read.
     pub async fn known(&self, account: &AccountId) -> Result<Option<KnownAccount>, Error> {
         let (account, now) = (account.clone(), self.inner.clock.now());
-        self.read(move |reader| people::known(reader, now, account))
+        self.read(move |place| people::known(place, now, account))
             .await
     }
 
@@ -383,7 +381,7 @@ impl Store {
     ///
     /// When it cannot be read.
     pub async fn story(&self, wanted: Wanted, limit: u32) -> Result<Vec<Told>, Error> {
-        self.read(move |reader| audit::story(reader, &wanted, limit))
+        self.read(move |place| audit::story(place, &wanted, limit))
             .await
     }
 
@@ -511,10 +509,10 @@ impl Store {
     async fn read<T, R>(&self, read: R) -> Result<T, Error>
     where
         T: Send + 'static,
-        R: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        R: FnOnce((&Connection, &Waiting)) -> Result<T, Error> + Send + 'static,
     {
         let inner = self.inner.clone();
-        blocking(move || database::snapshot(&inner.readers.long(), read)).await
+        blocking(move || read((&inner.readers.long(), &inner.waiting))).await
     }
 
     /// Challenges are found by a digest, so that who reads the store cannot answer them.

@@ -1,13 +1,14 @@
 //! What is kept about an account: its factors, lock-out, stations, wrong passwords and challenges.
 
 mod account;
+mod behind;
 mod pushes;
 
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::database::{snapshot, statement};
+use super::database::statement;
 use super::keys::seed_place;
 use super::prompts;
 use super::writer::Writing;
@@ -16,6 +17,7 @@ use crate::account::{AccountId, AccountKey, ClientName, Decision, FactorKind, St
 use crate::clock::Timestamp;
 use crate::factor::Totp;
 pub(super) use account::{AccountRow, cut, number};
+pub(super) use behind::{Behind, Waiting, read_account};
 
 /// Wrong passwords remembered for one station, and for all strangers together: far above any sensible limit, so that
 /// only a flood loses its oldest.
@@ -73,13 +75,13 @@ fn moment(millis: Option<i64>) -> Option<Timestamp> {
 
 /// See [`super::Store::standing`].
 pub(super) fn standing(
-    reader: &Connection,
+    place: (&Connection, &Waiting),
     limits: &Limits,
     now: Timestamp,
     (account, station): (&AccountId, &Station),
 ) -> Result<Standing, Error> {
-    snapshot(reader, |reader| {
-        let Some(row) = AccountRow::find(reader, account)? else {
+    read_account(place, account, |reader, row| {
+        let Some(row) = row else {
             return Ok(Standing {
                 prompts_left: limits.prompts,
                 ..Standing::default()
@@ -170,41 +172,51 @@ fn passwords(
 
 /// See [`super::Store::accounts`].
 pub(super) fn accounts(
-    reader: &Connection,
+    place: (&Connection, &Waiting),
     now: Timestamp,
     after: &str,
     limit: u32,
 ) -> Result<Vec<KnownAccount>, Error> {
-    let mut statement = reader.prepare_cached(ACCOUNTS)?;
-    let mut rows = statement.query(params![after, now.millis(), limit.min(LIST)])?;
-    let mut accounts = Vec::new();
-    while let Some(row) = rows.next()? {
-        let account = AccountId::from_stored(row.get_ref(0)?.as_str().unwrap_or_default());
-        accounts.extend(known(reader, now, account)?);
+    let ids = {
+        let mut statement = place.0.prepare_cached(ACCOUNTS)?;
+        let mut rows = statement.query(params![after, now.millis(), limit.min(LIST)])?;
+        let mut ids = Vec::new();
+        while let Some(row) = rows.next()? {
+            ids.push(AccountId::from_stored(
+                row.get_ref(0)?.as_str().unwrap_or_default(),
+            ));
+        }
+        ids
+    };
+    let mut accounts = Vec::with_capacity(ids.len());
+    for account in ids {
+        accounts.extend(known(place, now, account)?);
     }
     Ok(accounts)
 }
 
 /// See [`super::Store::known`].
 pub(super) fn known(
-    reader: &Connection,
+    place: (&Connection, &Waiting),
     now: Timestamp,
     account: AccountId,
 ) -> Result<Option<KnownAccount>, Error> {
-    let Some(row) = AccountRow::find(reader, &account)? else {
-        return Ok(None);
-    };
-    let mut factors = enrolled(reader, &row)?;
-    for device in factors.iter_mut().filter(|f| f.kind == FactorKind::Push) {
-        device.silent = super::devices::silent(reader, device.id)?;
-    }
-    Ok(Some(KnownAccount {
-        factors,
-        account,
-        reported: moment(row.pushes.exposed),
-        name: row.name,
-        locked_until: row.locked_until.filter(|until| *until > now),
-    }))
+    read_account(place, &account.clone(), |reader, row| {
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let mut factors = enrolled(reader, &row)?;
+        for device in factors.iter_mut().filter(|f| f.kind == FactorKind::Push) {
+            device.silent = super::devices::silent(reader, device.id)?;
+        }
+        Ok(Some(KnownAccount {
+            factors,
+            account,
+            reported: moment(row.pushes.exposed),
+            name: row.name,
+            locked_until: row.locked_until.filter(|until| *until > now),
+        }))
+    })
 }
 
 impl Writing {
@@ -282,7 +294,7 @@ impl Writing {
             Proof::Waived => None,
         };
         row.add_factor(id, step);
-        self.save(&row)?;
+        self.write(&row)?;
         Ok(id)
     }
 
@@ -309,7 +321,7 @@ impl Writing {
             }
             row.add_factor(factor, None);
         }
-        self.save(&row)
+        self.write(&row)
     }
 
     pub(super) fn remove_factor(&self, account: &AccountId, factor: i64) -> Result<bool, Error> {
@@ -320,7 +332,7 @@ impl Writing {
         if removed {
             row.remove_factor(factor);
             self.withdraw_prompts(&row)?;
-            self.save(&row)?;
+            self.write(&row)?;
         }
         Ok(removed)
     }
@@ -335,7 +347,7 @@ impl Writing {
         self.withdraw_prompts(&row)?;
         self.end_sessions(row.id)?;
         row.factors.clear();
-        self.save(&row)?;
+        self.write(&row)?;
         Ok(removed as u64)
     }
 

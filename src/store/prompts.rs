@@ -239,11 +239,12 @@ impl Store {
     /// When it cannot be read.
     pub fn prompts(&self, account: &AccountId) -> Result<Vec<PromptStanding>, Error> {
         let reader = self.inner.readers.short();
+        let place = (&*reader, &*self.inner.waiting);
         let now = self.inner.clock.now();
-        match AccountRow::find(&reader, account)? {
-            Some(row) => standing(&reader, &row, now),
+        super::people::read_account(place, account, |reader, row| match row {
+            Some(row) => standing(reader, &row, now),
             None => Ok(Vec::new()),
-        }
+        })
     }
 
     /// Decides a prompt, once: the first approval holds, a denial beats an approval that nobody has used, a report is heard
@@ -297,7 +298,7 @@ impl Store {
             let mut row = writing.account_or_new(&account, &decision.name)?;
             let denied = writing.report(&mut row, None)?;
             writing.add_decision(Some(&mut row), &decision, None)?;
-            writing.save(&row)?;
+            writing.save(row)?;
             Ok(denied)
         })
         .await
@@ -334,7 +335,7 @@ impl Store {
                 writing.settle(&prompt, WITHDRAWN, None)?;
                 row.pushes.remove(&prompt);
                 row.pushes.uncount();
-                writing.save(&row)?;
+                writing.save(row)?;
             }
             Ok(())
         })
@@ -442,7 +443,7 @@ impl Writing {
         if prompt.test.is_none() {
             self.add_decision(Some(&mut row), decision, Some(FactorKind::Push))?;
         }
-        self.save(&row)?;
+        self.save(row)?;
         Ok(PromptOpened::Opened { withdrawn })
     }
 
@@ -542,7 +543,7 @@ impl Writing {
         let mut decision = decision.clone();
         (decision.reason, decision.note) = decided.recorded();
         self.add_decision(Some(&mut row), &decision, Some(FactorKind::Push))?;
-        self.save(&row)?;
+        self.save(row)?;
         Ok(decided)
     }
 
@@ -633,7 +634,7 @@ impl Writing {
         row.pushes.remove(prompt);
         self.add_decision(Some(&mut row), decision, Some(FactorKind::Push))?;
         self.welcome(&mut row, decision)?;
-        self.save(&row)?;
+        self.save(row)?;
         Ok(ApprovalUsed::Accepted)
     }
 
@@ -666,7 +667,7 @@ impl Writing {
         };
         let was = row.pushes.exposed.take().is_some();
         if was {
-            self.save(&row)?;
+            self.save(row)?;
         }
         Ok(was)
     }

@@ -2,6 +2,7 @@
 //! when that is on the disk.
 
 mod checkpoints;
+mod folds;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +12,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rusqlite::Connection;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use checkpoints::Checkpoints;
+use folds::{Folds, LAST_SLICE, SLICE};
 
 use super::keys::Pairs;
+use super::people::Behind;
 use super::{Error, Limits, database, keys};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Key;
@@ -33,6 +37,7 @@ const BATCH: usize = 256;
 /// What a job works with.
 pub(super) struct Writing {
     pub(super) connection: Connection,
+    pub(super) behind: Behind,
     pub(super) clock: Clock,
     pub(super) data: Key,
     pub(super) digest: Key,
@@ -140,9 +145,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread; so many changes of accounts are not folded yet.
     pub(super) fn start(
         mut writing: Writing,
+        changes: usize,
         limits: Arc<ArcSwap<Limits>>,
         path: &Path,
     ) -> Result<Self, Error> {
@@ -153,6 +159,7 @@ impl Writer {
         });
         let checkpoints = Checkpoints::start(&mut writing.connection, path, pulse.clone())?;
         let mut desk = Desk {
+            folds: Folds::new(changes, writing.clock.now()),
             writing,
             limits,
             jobs,
@@ -233,6 +240,7 @@ struct Desk {
     limits: Arc<ArcSwap<Limits>>,
     jobs: mpsc::Receiver<Message>,
     checkpoints: Checkpoints,
+    folds: Folds,
     pulse: Arc<Pulse>,
 }
 
@@ -249,7 +257,7 @@ impl Desk {
     fn work(&mut self) {
         let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH);
         let mut company = false;
-        while let Some(first) = self.jobs.blocking_recv() {
+        while let Some(first) = self.next() {
             if company {
                 std::thread::park_timeout(GATHER);
             }
@@ -275,7 +283,41 @@ impl Desk {
                 let _unheard = reply.send(keys::rotate(&mut self.writing, &key_file));
             }
             self.checkpoints.look(&self.writing.connection, jobs);
+            if let Some(accounts) = self.folds.take_due() {
+                self.fold(accounts);
+            }
         }
+        while self.folds.wanted() && self.fold(LAST_SLICE) {}
+    }
+
+    /// Waits for what is to be done; while there is nothing, folds what has waited for long.
+    fn next(&mut self) -> Option<Message> {
+        while self.folds.overdue(self.writing.clock.now()) {
+            match self.jobs.try_recv() {
+                Err(TryRecvError::Empty) if self.fold(SLICE) => {}
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return None,
+                Ok(message) => return Some(message),
+            }
+        }
+        self.jobs.blocking_recv()
+    }
+
+    /// Folds a slice of changes into their accounts' rows. Says whether it could be done.
+    fn fold(&mut self, accounts: u32) -> bool {
+        let folded = self.run("BEGIN IMMEDIATE");
+        let folded = folded.and_then(|()| self.folds.slice(&self.writing, accounts));
+        match folded.and_then(|slice| self.run("COMMIT").map(|()| slice)) {
+            Ok(slice) => self.folds.done(&self.writing, &slice),
+            Err(error) => {
+                self.undo();
+                self.pulse
+                    .note(&format!("changes of accounts cannot be folded: {error}"));
+                return false;
+            }
+        }
+        self.checkpoints.look(&self.writing.connection, 1);
+        true
     }
 
     fn commit(&mut self, batch: &mut Vec<Box<dyn Job>>) {
@@ -294,6 +336,10 @@ impl Desk {
                 self.pulse.fail(&error.to_string());
             }
         }
+        // Before the answers: who has one finds it.
+        let changes = self.writing.behind.publish();
+        self.folds
+            .add(batch.len(), changes, self.writing.clock.now());
         for job in batch.drain(..) {
             job.answer(failed.as_ref());
         }
@@ -318,6 +364,7 @@ impl Desk {
     /// Does one job so that its failure is its own.
     fn guarded(&self, job: &mut Box<dyn Job>) -> Result<(), Error> {
         self.run("SAVEPOINT job")?;
+        let left = self.writing.behind.left();
         if let Err(error) = job.run(&self.writing) {
             // SQLite may have undone all on its own.
             if error.is_grave() || self.writing.connection.is_autocommit() {
@@ -325,6 +372,7 @@ impl Desk {
             }
             self.pulse.note(&error.to_string());
             self.run("ROLLBACK TO job")?;
+            self.writing.behind.undo(left);
         }
         self.run("RELEASE job")
     }
@@ -335,6 +383,7 @@ impl Desk {
     }
 
     fn undo(&self) {
+        self.writing.behind.undo(0);
         let connection = &self.writing.connection;
         if !connection.is_autocommit()
             && let Err(error) = connection.execute_batch("ROLLBACK")
@@ -345,117 +394,4 @@ impl Desk {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use crate::clock::Clock;
-    use crate::store::{Error, Limits, Settings, Store, master_key};
-
-    fn settings(folder: &std::path::Path) -> Settings {
-        Settings {
-            folder: folder.to_owned(),
-            key_file: folder.join("master.key"),
-            audit_keep: Duration::from_secs(60),
-            audit_rows: 10,
-            limits: Limits {
-                wrong_codes: 5,
-                code_lock: Duration::from_secs(60),
-                messages_per_number: 1,
-                messages_per_account: 1,
-                messages_per_account_day: 1,
-                messages_total_day: 1,
-                code_life: Duration::from_secs(60),
-                code_tries: 3,
-                number_age: Duration::from_secs(60),
-                password_window: Duration::from_secs(60),
-                station_known: Duration::from_secs(60),
-                prompts: 5,
-                prompt_window: Duration::from_secs(60),
-            },
-        }
-    }
-
-    #[tokio::test]
-    async fn panic_of_the_writer_is_heard() {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path());
-        let (master, _) = master_key(&settings).unwrap();
-        let store = Store::open(&settings, &master, Clock::system()).unwrap();
-        store.flush().await.unwrap();
-        assert!(store.running());
-        let panicked: Result<(), Error> = store.write(|_| panic!("on purpose")).await;
-        assert!(matches!(panicked, Err(Error::Busy)));
-        assert!(matches!(store.flush().await, Err(Error::Busy)));
-        let health = store.health();
-        assert!(!health.writable && !store.running());
-        assert!(health.last_error.unwrap().contains("panicked"));
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn full_queue_refuses_instead_of_waiting() {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path());
-        let (master, _) = master_key(&settings).unwrap();
-        let store = Store::open(&settings, &master, Clock::system()).unwrap();
-        let (open, gate) = std::sync::mpsc::channel::<()>();
-        let (begin, mut begun) = tokio::sync::mpsc::channel(1);
-        let gate = std::sync::Mutex::new(gate);
-        let held = store.inner.writer.tell(move |_| {
-            begin.try_send(()).unwrap();
-            let _opened = gate.lock().unwrap().recv();
-            Ok(())
-        });
-        assert!(held);
-        begun.recv().await.unwrap();
-        let taken = (0..2 * super::QUEUE)
-            .filter(|_| store.inner.writer.tell(|_| Ok(())))
-            .count();
-        assert_eq!(taken, super::QUEUE);
-        assert!(matches!(store.flush().await, Err(Error::Busy)));
-        open.send(()).unwrap();
-        while store.flush().await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// All in one commit, which is done twice: what was undone leaves nothing behind.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn failing_job_is_told_alone_and_the_others_are_done_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path());
-        let (master, _) = master_key(&settings).unwrap();
-        let store = Store::open(&settings, &master, Clock::system()).unwrap();
-        let (open, gate) = std::sync::mpsc::channel::<()>();
-        let gate = std::sync::Mutex::new(gate);
-        assert!(store.inner.writer.tell(move |_| {
-            let _opened = gate.lock().unwrap().recv();
-            Ok(())
-        }));
-        let count = |writing: &super::Writing| -> Result<i64, Error> {
-            let sql = "SELECT count(*) FROM message";
-            Ok(writing.connection.query_row(sql, [], |row| row.get(0))?)
-        };
-        let add = |id: i64| {
-            store.write(move |writing| {
-                writing.execute("INSERT INTO message (at) VALUES (1)", [])?;
-                if id % 3 == 1 {
-                    writing.execute("INSERT INTO message (at) VALUES (NULL)", [])?;
-                }
-                count(writing)
-            })
-        };
-        let opened = async move {
-            tokio::task::yield_now().await;
-            open.send(()).unwrap();
-        };
-        let (first, bad, second, worse, third, ()) =
-            tokio::join!(add(0), add(1), add(2), add(4), add(5), opened);
-        let done = [first, second, third].map(Result::unwrap);
-        assert_eq!(done, [1, 2, 3]);
-        for error in [bad, worse].map(Result::unwrap_err) {
-            assert!(error.to_string().contains("NOT NULL"), "{error}");
-        }
-        assert_eq!(store.write(count).await.unwrap(), 3);
-        assert!(store.writable());
-    }
-}
+mod tests;

@@ -489,55 +489,31 @@ fn the_strongest_way_of_push_that_the_client_has_is_taken() {
     use PushMode::{Approve, Shown, Typed};
     let (phone, both) = (&[(Push, 0)][..], &[(Push, 0), (Totp, 6)][..]);
     let named = Extra::Way(Way::Push);
-    let missing = Step::Refuse(Reason::NumberMissing);
+    let (none, number, code) = (Extra::Nothing, Extra::Number("37"), Extra::Code("123456"));
+    let (missing, nothing) = (
+        Step::Refuse(Reason::NumberMissing),
+        Step::Refuse(Reason::NoFactor),
+    );
+    let only = judged_kinds(&client(), true);
+    let judge = Step::JudgeCode { only };
+    let typed = Step::Push(Typed);
+    let push_of = |mode| Step::Push(mode);
     for (asks, push, factors, extra, expected) in [
-        (
-            true,
-            &[Shown, Approve][..],
-            phone,
-            Extra::Nothing,
-            Step::Push(Shown),
-        ),
-        (true, &[Shown], both, Extra::Nothing, Step::Push(Shown)),
+        (true, &[Shown, Approve][..], phone, none, push_of(Shown)),
+        (true, &[Shown], both, none, push_of(Shown)),
         // A number cannot be shown where nothing can be asked.
-        (
-            false,
-            &[Shown, Typed],
-            phone,
-            Extra::Nothing,
-            missing.clone(),
-        ),
-        (
-            false,
-            &[Typed],
-            phone,
-            Extra::Number("37"),
-            Step::Push(Typed),
-        ),
-        (false, &[Typed], phone, named, missing.clone()),
-        (
-            false,
-            &[Typed],
-            both,
-            Extra::Code("123456"),
-            Step::JudgeCode {
-                only: judged_kinds(&client(), true),
-            },
-        ),
+        (false, &[Shown, Typed], phone, none, missing.clone()),
+        (false, &[Typed], phone, number, typed),
+        (false, &[Typed], phone, named, missing),
+        (false, &[Typed], both, code, judge),
         // A code is stronger than an approval alone, unless that is asked for by its name.
-        (true, &[Approve], both, Extra::Nothing, Step::AskCode(Totp)),
-        (true, &[Approve], both, named, Step::Push(Approve)),
-        (true, &[Approve], phone, Extra::Nothing, Step::Push(Approve)),
-        (false, &[Approve], both, Extra::Nothing, Step::Push(Approve)),
-        (true, &[], both, Extra::Nothing, Step::AskCode(Totp)),
+        (true, &[Approve], both, none, Step::AskCode(Totp)),
+        (true, &[Approve], both, named, push_of(Approve)),
+        (true, &[Approve], phone, none, push_of(Approve)),
+        (false, &[Approve], both, none, push_of(Approve)),
+        (true, &[], both, none, Step::AskCode(Totp)),
         (true, &[], both, named, Step::AskCode(Totp)),
-        (
-            true,
-            &[],
-            phone,
-            Extra::Nothing,
-            Step::Refuse(Reason::NoFactor),
-        ),
+        (true, &[], phone, none, nothing),
     ] {
         let code = match asks {
             true => vec![CodeEntry::Delimited, CodeEntry::Challenge],

@@ -1,6 +1,7 @@
 -- Prompts of the account that are not over, how many were opened since its last login and since when, and when its owner
 -- reported a login that was not theirs: {"p": [[prompt, until], …], "n": …, "s": …, "x": …}; empty for most.
 ALTER TABLE account ADD COLUMN push TEXT NOT NULL DEFAULT '';
+ALTER TABLE account_change ADD COLUMN push TEXT NOT NULL DEFAULT '';
 
 -- Prompts, under the number of their attempt, so that new ones are appended; thrown away when they are over. The row of an
 -- account names its own, so that there is no index that each login would write at random.

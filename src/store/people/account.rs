@@ -1,9 +1,12 @@
 //! The row of an account: who it is, what is counted about it, and all that a login changes.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::behind::Traces;
 use super::pushes::Pushes;
 use super::{LABEL, SQL, moment};
 use crate::account::{AccountId, Station};
@@ -36,8 +39,8 @@ impl Use {
 }
 
 /// A station that logged in, and when it was seen.
-#[derive(Serialize, Deserialize)]
-struct Seen(String, i64);
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Seen(String, i64);
 
 /// The row of an account.
 pub(in crate::store) struct AccountRow {
@@ -60,23 +63,31 @@ pub(in crate::store) struct AccountRow {
 }
 
 impl AccountRow {
-    /// The account's row, if anything is kept about it.
-    pub(in crate::store) fn find(
+    /// The account's row as it stands, if anything is kept about it.
+    pub(super) fn find(
         connection: &Connection,
         account: &AccountId,
     ) -> Result<Option<Self>, Error> {
         let id = number(account);
         let mut statement = connection.prepare_cached(FIND_ACCOUNT)?;
         let mut rows = statement.query([id])?;
-        rows.next()?
-            .map(|row| Self::read(id, account, row))
-            .transpose()
-    }
-
-    fn read(id: i64, account: &AccountId, row: &Row<'_>) -> Result<Self, Error> {
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
         if row.get_ref(0)?.as_str().unwrap_or_default() != account.as_str() {
             return Err(Error::damaged("two accounts of one number"));
         }
+        Self::read(id, row).map(Some)
+    }
+
+    /// The row of this number as it stands.
+    pub(super) fn numbered(connection: &Connection, id: i64) -> Result<Option<Self>, Error> {
+        let mut statement = connection.prepare_cached(FIND_ACCOUNT)?;
+        let mut rows = statement.query([id])?;
+        rows.next()?.map(|row| Self::read(id, row)).transpose()
+    }
+
+    fn read(id: i64, row: &Row<'_>) -> Result<Self, Error> {
         Ok(Self {
             id,
             name: row.get(1)?,
@@ -90,6 +101,34 @@ impl AccountRow {
             stations: serde_json::from_str(row.get_ref(9)?.as_str().unwrap_or_default())?,
             pushes: Pushes::read(row.get_ref(10)?.as_str().unwrap_or_default())?,
         })
+    }
+
+    /// The row with what logins left since it was written. A factor that was enrolled after them is in the row alone, one that was
+    /// removed in the traces alone; numbers are never given twice.
+    pub(super) fn with(mut self, traces: Option<&Traces>) -> Self {
+        let Some(traces) = traces else {
+            return self;
+        };
+        self.newest = traces.newest;
+        self.stations.clone_from(&traces.stations);
+        self.pushes.clone_from(&traces.pushes);
+        for used in &mut self.factors {
+            if let Some(last) = traces.factors.iter().find(|last| last.0 == used.0) {
+                (used.1, used.2) = (used.1.max(last.1), last.2);
+            }
+        }
+        self
+    }
+
+    /// Its number, and all that a login changes of it.
+    pub(super) fn traces(self) -> (i64, Traces) {
+        let traces = Traces {
+            newest: self.newest,
+            factors: self.factors,
+            stations: self.stations,
+            pushes: self.pushes,
+        };
+        (self.id, traces)
     }
 
     /// Whether the station was seen after a moment. Never for an unknown one.
@@ -168,7 +207,11 @@ impl Writing {
         &self,
         account: &AccountId,
     ) -> Result<Option<AccountRow>, Error> {
-        AccountRow::find(&self.connection, account)
+        let row = AccountRow::find(&self.connection, account)?;
+        Ok(row.map(|row| {
+            let traces = self.behind.of(row.id);
+            row.with(traces.as_deref())
+        }))
     }
 
     /// The account's row, made if there is none.
@@ -208,8 +251,8 @@ impl Writing {
         Ok(())
     }
 
-    /// Writes down what a login changes: factors used, stations seen, the newest decision.
-    pub(in crate::store) fn save(&self, row: &AccountRow) -> Result<(), Error> {
+    /// Writes factors, stations and the newest decision into the row itself.
+    pub(in crate::store) fn write(&self, row: &AccountRow) -> Result<(), Error> {
         let factors = serde_json::to_string(&row.factors)?;
         self.execute(
             SAVE_ACCOUNT,
@@ -236,17 +279,26 @@ impl Writing {
         let (mut last, mut ended) = (None, Vec::new());
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
-            let mut stations: Vec<Seen> =
-                serde_json::from_str(row.get_ref(1)?.as_str().unwrap_or_default())?;
+            let traces = self.behind.of(id);
+            let mut stations: Vec<Seen> = match &traces {
+                Some(traces) => traces.stations.clone(),
+                None => serde_json::from_str(row.get_ref(1)?.as_str().unwrap_or_default())?,
+            };
             let all = stations.len();
             stations.retain(|seen| seen.1 > until.millis());
             if stations.len() < all {
-                ended.push((id, serde_json::to_string(&stations)?));
+                ended.push((id, traces, stations));
             }
             last = Some(id);
         }
-        for (id, stations) in ended {
-            self.execute(KEEP_STATIONS, (id, stations))?;
+        for (id, traces, stations) in ended {
+            match traces {
+                Some(traces) => self.leave(id, Arc::new(traces.seen_from(stations)))?,
+                None => {
+                    let stations = serde_json::to_string(&stations)?;
+                    self.execute(KEEP_STATIONS, (id, stations))?;
+                }
+            }
         }
         Ok(last)
     }

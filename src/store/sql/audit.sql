@@ -25,7 +25,8 @@ ORDER BY decision.id DESC LIMIT ?1
 -- :decisions-of-account
 WITH RECURSIVE chain (id, previous, account) AS (
     SELECT decision.id, previous, account.id
-    FROM account JOIN decision ON decision.id = account.newest AND decision.account = account.id
+    FROM json_each(?3) AS start JOIN account ON account.id = start.value ->> 0
+    JOIN decision ON decision.id = coalesce(start.value ->> 1, account.newest) AND decision.account = account.id
     WHERE account.id = ?2
     UNION ALL
     SELECT decision.id, decision.previous, chain.account
@@ -41,11 +42,14 @@ SELECT decision.at, attempt, account.stable, decision.name, body
 FROM decision LEFT JOIN account ON account.id = decision.account
 WHERE attempt = ?2 ORDER BY decision.id DESC LIMIT ?1
 
+-- :accounts-of-name
+SELECT id FROM account WHERE name = ?1
+
 -- :decisions-of-name
 WITH RECURSIVE chain (id, previous, account) AS (
     SELECT decision.id, previous, account.id
-    FROM account JOIN decision ON decision.id = account.newest AND decision.account = account.id
-    WHERE account.name = ?2
+    FROM json_each(?3) AS start JOIN account ON account.id = start.value ->> 0
+    JOIN decision ON decision.id = coalesce(start.value ->> 1, account.newest) AND decision.account = account.id
     UNION ALL
     SELECT decision.id, decision.previous, chain.account
     FROM chain JOIN decision

@@ -100,3 +100,16 @@ SELECT id, stations FROM account WHERE id > ?1 ORDER BY id LIMIT ?2
 
 -- :keep-stations
 UPDATE account SET stations = ?2 WHERE id = ?1
+
+-- :add-change
+INSERT INTO account_change (account, newest, factors, stations, push) VALUES (?1, ?2, ?3, ?4, ?5)
+
+-- :changes
+SELECT account, newest, factors, stations, push FROM account_change ORDER BY seq
+
+-- :last-change
+SELECT max(seq) FROM account_change
+
+-- :remove-changes
+DELETE FROM account_change WHERE seq IN (
+    SELECT seq FROM account_change WHERE seq <= ?1 ORDER BY seq LIMIT ?2)

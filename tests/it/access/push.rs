@@ -16,18 +16,18 @@ use crate::support::phone::{Phone, approve};
 
 /// A client that shows nothing, and waits.
 fn holding(push: &[PushMode]) -> Arc<ClientPolicy> {
-    with(client("vpn", &[CodeEntry::Delimited]), push)
+    with(&client("vpn", &[CodeEntry::Delimited]), push)
 }
 
 /// A client whose gear can be asked.
 fn showing() -> Arc<ClientPolicy> {
-    with(client("vpn", &[CodeEntry::Challenge]), &[PushMode::Shown])
+    with(&client("vpn", &[CodeEntry::Challenge]), &[PushMode::Shown])
 }
 
-fn with(policy: Arc<ClientPolicy>, push: &[PushMode]) -> Arc<ClientPolicy> {
+fn with(policy: &ClientPolicy, push: &[PushMode]) -> Arc<ClientPolicy> {
     Arc::new(ClientPolicy {
         push: push.to_vec(),
-        ..ClientPolicy::clone(&policy)
+        ..policy.clone()
     })
 }
 
@@ -554,4 +554,77 @@ async fn prompt_ends_with_its_time() {
         &conclude(&house, &client, &wait, Ending::Patience).await,
         Reason::PushUnanswered,
     );
+}
+
+#[tokio::test]
+async fn lost_accept_is_given_again_to_a_device_that_asks_by_itself() {
+    let house = House::start();
+    let mut phone = phone_of(&house, "hanako").await;
+    let client = holding(&[PushMode::Approve]);
+    let at = |station: &str| from(station, &client, "himitsu");
+    let (mac, address) = ("00-11-22-33-44-55", "198.51.100.7");
+    for (station, repeated) in [(mac, true), (address, false)] {
+        let wait = waits(&house.access.decide(at(station)).await);
+        let seen = phone.sees(&house.store);
+        phone.say(&house.access, &seen[0], approve("")).await;
+        assert!(accepted(
+            &conclude(&house, &client, &wait, Ending::Decided).await
+        ));
+        let again = house.access.decide(at(station)).await;
+        assert_eq!(accepted(&again), repeated, "{station}: {again:?}");
+        assert_eq!(phone.sees(&house.store).is_empty(), repeated);
+    }
+}
+
+fn twice(client: &ClientPolicy) -> Arc<ClientPolicy> {
+    Arc::new(ClientPolicy {
+        pair: Duration::from_secs(60),
+        ..client.clone()
+    })
+}
+
+#[tokio::test]
+async fn gear_that_logs_in_twice_prompts_once() {
+    let house = House::start();
+    let mut phone = phone_of(&house, "hanako").await;
+    let client = twice(&holding(&[PushMode::Approve]));
+    let portal = waits(&house.try_in(&client, "hanako", "himitsu").await);
+    let seen = phone.sees(&house.store);
+    phone.say(&house.access, &seen[0], approve("")).await;
+    assert!(accepted(
+        &conclude(&house, &client, &portal, Ending::Decided).await
+    ));
+    assert!(
+        accepted(&house.try_in(&client, "hanako", "himitsu").await),
+        "the gateway"
+    );
+}
+
+#[tokio::test]
+async fn gear_that_logs_in_twice_shows_one_number() {
+    let house = House::start();
+    let mut phone = phone_of(&house, "hanako").await;
+    let client = twice(&showing());
+    let (state, text) = challenged(&house.try_in(&client, "hanako", "himitsu").await);
+    let wait = waits(&house.answer(&client, "hanako", state, "OK").await);
+    let (state, _) = challenged(&conclude(&house, &client, &wait, Ending::Patience).await);
+    let wait = waits(&house.answer(&client, "hanako", state, "OK").await);
+    let seen = phone.sees(&house.store);
+    phone
+        .say(&house.access, &seen[0], approve(&number(&text)))
+        .await;
+    assert!(accepted(
+        &conclude(&house, &client, &wait, Ending::Decided).await
+    ));
+    assert!(
+        accepted(&house.try_in(&client, "hanako", "himitsu").await),
+        "the gateway"
+    );
+    assert!(phone.sees(&house.store).is_empty());
+    // From elsewhere it is another login.
+    let thief = house
+        .access
+        .decide(from("192.0.2.66", &client, "himitsu"))
+        .await;
+    assert_eq!(thief.decision.reason, Reason::PushAsked);
 }

@@ -237,3 +237,25 @@ fn gear_that_logs_in_twice_is_asked_once() {
     assert_eq!(other.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&other.stdout).contains("Access-Challenge"));
 }
+
+#[test]
+fn gear_that_forgets_the_station_in_its_answer_is_still_where_it_was() {
+    let (_slapd, daemon) = house_with("profile = 'pam'");
+    daemon.enrol("taro", SEED);
+    let words = ["--answer", &code(SEED, 0), "--station", "203.0.113.5"];
+    let tried = tried(&daemon, &[&words[..], &["--as", "pam"]].concat());
+    assert_eq!(tried["ends"], serde_json::json!(["accepted"]), "{tried}");
+    let tells = |exchange: &Value| {
+        let attributes = exchange["sent"]["attributes"].as_array().unwrap();
+        attributes
+            .iter()
+            .any(|attribute| attribute["name"] == "Calling-Station-Id")
+    };
+    let exchanges = tried["exchanges"].as_array().unwrap();
+    assert_eq!(
+        exchanges.iter().map(tells).collect::<Vec<_>>(),
+        [true, false]
+    );
+    let told = daemon.cli_ok(&["--json", "why", "taro"]);
+    assert_eq!(told.matches("203.0.113.5").count(), 2, "{told}");
+}

@@ -1,6 +1,7 @@
 //! The store on a real disk: what it promises, and what it does when the disk does not keep its promises.
 
 mod audit;
+mod behind;
 mod challenges;
 mod codes;
 mod copies;
