@@ -626,7 +626,7 @@ fn only_who_has_nothing_enrols_by_a_password_and_only_there() {
     assert!(!may_enrol(&portal(), Some("dormitory"), &nothing));
     assert!(!may_enrol(&portal(), None, &nothing));
     assert!(!may_enrol(&client(), Some("campus"), &nothing));
-    for kind in [Push, Totp, FactorKind::Recovery] {
+    for kind in [Push, Totp, Recovery] {
         assert!(!may_enrol(
             &portal(),
             Some("campus"),

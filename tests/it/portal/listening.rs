@@ -75,70 +75,68 @@ fn a_certificate_is_served_and_renewed() {
     assert_eq!(over_tls(to, &second).unwrap().status, 200);
 }
 
+/// Keys of the portal, and the fault that is found in them.
+const FAULTS: [(&str, &str); 10] = [
+    ("", "`url` is missing"),
+    ("url = \"mfa.example.ac.jp\"", "is no address such as"),
+    (
+        "url = \"http://mfa.example.ac.jp\"",
+        "which browsers trust on this machine alone",
+    ),
+    (
+        "url = \"https://mfa.example.ac.jp/portal\"",
+        "more than scheme, host and port",
+    ),
+    (
+        "url = \"https://mfa.example.ac.jp\"",
+        "Passwords would cross the network in clear",
+    ),
+    (
+        "url = \"https://a.example\"\ncertificate = \"/nowhere\"",
+        "`certificate-key` is missing",
+    ),
+    (
+        "url = \"https://a.example\"\ncertificate = \"{folder}portal.pem\"\ncertificate-key = \"{folder}portal.key\"",
+        "open to everybody",
+    ),
+    (
+        "url = \"https://a.example\"\ncertificate = \"{folder}portal.key\"\ncertificate-key = \"{folder}portal.pem\"",
+        "The certificate cannot be served",
+    ),
+    (
+        "url = \"https://a.example\"\nenrol-from = [\"campsu\"]",
+        "There is no zone \"campsu\"",
+    ),
+    (
+        "url = \"https://a.example\"\npassword-url = \"javascript:alert(1)\"",
+        "`password-url` cannot be",
+    ),
+];
+
 #[test]
 fn faults_of_the_portal_are_found() {
     let slapd = Slapd::start(PEOPLE);
-    let daemon = Daemon::start(&directory(&[&slapd.url()]), &client("vpn", ""));
+    let directory = directory(&[&slapd.url()]);
+    let daemon = Daemon::start(&directory, &client("vpn", ""));
     certificate(&daemon);
-    let folder = daemon.path("");
-    let folder = folder.display().to_string();
-    fs::set_permissions(daemon.path("portal.key"), fs::Permissions::from_mode(0o644)).unwrap();
-    for (keys, fault) in [
-        ("", "`url` is missing"),
-        ("url = \"mfa.example.ac.jp\"", "is no address such as"),
-        (
-            "url = \"http://mfa.example.ac.jp\"",
-            "which browsers trust on this machine alone",
-        ),
-        (
-            "url = \"https://mfa.example.ac.jp/portal\"",
-            "more than scheme, host and port",
-        ),
-        (
-            "url = \"https://mfa.example.ac.jp\"",
-            "Passwords would cross the network in clear",
-        ),
-        (
-            "url = \"https://a.example\"\ncertificate = \"/nowhere\"",
-            "`certificate-key` is missing",
-        ),
-        (
-            "url = \"https://a.example\"\ncertificate = \"{folder}/portal.pem\"\ncertificate-key = \"{folder}/portal.key\"",
-            "open to everybody",
-        ),
-        (
-            "url = \"https://a.example\"\ncertificate = \"{folder}/portal.key\"\ncertificate-key = \"{folder}/portal.pem\"",
-            "The certificate cannot be served",
-        ),
-        (
-            "url = \"https://a.example\"\nenrol-from = [\"campsu\"]",
-            "There is no zone \"campsu\"",
-        ),
-        (
-            "url = \"https://a.example\"\npassword-url = \"javascript:alert(1)\"",
-            "`password-url` cannot be",
-        ),
-    ] {
-        let text = format!(
-            "{}\n[portal]\n{}\n{CAMPUS}\n[rule]",
-            client("vpn", ""),
-            keys.replace("{folder}", &folder)
-        );
-        let text = text.replace("\n[rule]", "");
-        daemon.configure(&directory(&[&slapd.url()]), &text);
+    let folder = daemon.path("").display().to_string();
+    let open = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(daemon.path("portal.key"), open).unwrap();
+    let finds = |text: &str, fault: &str| {
+        daemon.configure(&directory, text);
         let checked = daemon.cli(&["check"]);
-        let said =
-            String::from_utf8_lossy(&checked.stdout) + String::from_utf8_lossy(&checked.stderr);
-        assert!(said.contains(fault), "{keys}: {said}");
+        let said = [checked.stdout, checked.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains(fault), "{text}: {said}");
+    };
+    for (keys, fault) in FAULTS {
+        let keys = keys.replace("{folder}", &folder);
+        let vpn = client("vpn", "");
+        finds(&format!("{vpn}\n[portal]\n{keys}\n{CAMPUS}"), fault);
     }
-    let text = format!(
-        "{}\n[portal]\nlisten = [\"127.0.0.1:0\"]\nurl = \"http://localhost:1\"",
-        client("portal", "")
-    );
-    daemon.configure(&directory(&[&slapd.url()]), &text);
-    let checked = daemon.cli(&["check"]);
-    let said = String::from_utf8_lossy(&checked.stdout) + String::from_utf8_lossy(&checked.stderr);
-    assert!(said.contains("A client is called \"portal\""), "{said}");
+    let portal = "[portal]\nlisten = [\"127.0.0.1:0\"]\nurl = \"http://localhost:1\"";
+    let text = format!("{}\n{portal}", client("portal", ""));
+    finds(&text, "A client is called \"portal\"");
 }
 
 #[test]
