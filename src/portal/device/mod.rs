@@ -213,10 +213,10 @@ async fn poll(
             .ok_or(Failure::Elsewhere)?;
         open = request::open(&house, &device)?;
     }
-    let requests: Vec<Value> = open
-        .iter()
+    let requests = open.iter();
+    let requests: Vec<Value> = requests
         .map(|prompt| request::signed(&house, &device, prompt))
-        .collect();
+        .collect::<Result<_, _>>()?;
     let now = house.rooms.clock.now().millis();
     Ok(Json(json!({
         "now": now,

@@ -29,8 +29,6 @@ const LIFE: Duration = Duration::from_secs(900);
 const CHARACTERS: usize = 8;
 /// Crockford's: without the letters that are taken for digits or make words.
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/// After so many seconds the page is loaded anew where there are no scripts.
-const REFRESH: u32 = 5;
 
 const CODE: &str = "pairing";
 const TEST: &str = "test";
@@ -237,10 +235,6 @@ fn pair_page(
 ) -> Response {
     let setup = house.setup.load();
     let frame = Frame::new(&setup.settings, visit, Some(signed)).at(path);
-    let frame = match &step {
-        Step::Code { .. } | Step::Test { .. } => frame.refreshed(REFRESH),
-        Step::Again | Step::Over | Step::Done => frame,
-    };
     show_page(&Pair {
         frame,
         t: texts::words(visit.language),

@@ -184,6 +184,7 @@ const fill = (card, request) => {
   part("client").textContent = request.test ? say("test_title") : request.label[language];
   part("name").textContent = request.name;
   part("from").textContent = fromOf(request);
+  part("new-place").hidden = !request.new;
   const digits = part("digits");
   const asked = request.crossing !== "none";
   const label = part("ask");

@@ -113,6 +113,7 @@ pub(super) const WORDS: Words = Words {
     what: "Where to",
     from: "Where from",
     moment: "When",
+    new_place: "(!) A new place",
     when: "{time} ({ago} s ago)",
     method: "Method",
     reference: "Reference",

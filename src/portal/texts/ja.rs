@@ -117,6 +117,7 @@ pub(super) const WORDS: Words = Words {
     what: "接続先",
     from: "接続元",
     moment: "日時",
+    new_place: "▲ いつもと違う場所です",
     when: "{time}({ago}秒前)",
     method: "方法",
     reference: "番号",

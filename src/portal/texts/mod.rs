@@ -119,6 +119,7 @@ pub(super) struct Words {
     pub(super) what: &'static str,
     pub(super) from: &'static str,
     pub(super) moment: &'static str,
+    pub(super) new_place: &'static str,
     pub(super) when: &'static str,
     pub(super) method: &'static str,
     pub(super) reference: &'static str,

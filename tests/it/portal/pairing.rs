@@ -27,7 +27,14 @@ fn a_login_is_approved_on_a_phone() {
     let wrong = if number == "00" { "01" } else { "00" };
     assert_eq!(phone.say(&request, "approve", wrong), "wrong-number");
     assert_eq!(phone.say(&request, "approve", &number), "approved");
+    assert_eq!(request["new"], true);
     assert!(nas.respond("taro", &challenge, "OK").accepted());
+    let _challenge = nas.login("taro", "taro-password");
+    assert_eq!(
+        phone.request()["new"],
+        false,
+        "it logged in from there before"
+    );
     let page = visitor.get("/logins");
     shows(&page, "Campus VPN");
     shows(&page, "Logged in");
