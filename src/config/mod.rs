@@ -8,6 +8,7 @@
 
 mod clients;
 mod directories;
+mod doorbells;
 mod fault;
 mod gateways;
 mod general;
@@ -35,7 +36,7 @@ pub struct Settings {
     pub directories: Vec<directory::Settings>,
     /// `[login]`, `[zone.*]`, `[[rule]]`, and more.
     pub access: access::Settings,
-    /// `[sms]`, `[voice]`.
+    /// `[sms]`, `[voice]`, `[push]`, `[alert]`.
     pub channel: channel::Settings,
     /// `[store]`, `[limits]`.
     pub store: store::Settings,
@@ -110,7 +111,7 @@ pub fn parse_text(text: &str) -> Result<Settings, Vec<Fault>> {
 /// Every key that the file may hold, by table and name.
 #[must_use]
 pub fn keys() -> Vec<Key> {
-    let text = "[directory.a]\n[client.a]\n[zone.a]\n[[rule]]\n[[reply]]\nvendor = [{}]\n[[sms.gateway]]\n[[voice.gateway]]\n";
+    let text = "[directory.a]\n[client.a]\n[zone.a]\n[[rule]]\n[[reply]]\nvendor = [{}]\n[[sms.gateway]]\n[[voice.gateway]]\n[[push.service]]\n";
     let source = Source {
         path: PathBuf::new(),
         text: text.to_owned(),
@@ -154,7 +155,9 @@ fn assemble(root: &Table<'_>) -> Settings {
     access.passwords = passwords;
     access.code_life = limits.code_life;
     judge_groups(root, &directories.settings, &access);
-    let channel = gateways::read(root, &server.clients);
+    let mut channel = gateways::read(root, &server.clients);
+    channel.push = doorbells::push(root);
+    channel.alerts = doorbells::alerts(root);
     Settings {
         server,
         directories: directories.settings,

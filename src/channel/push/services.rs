@@ -61,5 +61,5 @@ pub(super) fn is_browsers(url: &Url) -> bool {
         Some(_) => host.len() > name.len() && host.ends_with(*name),
         None => host == *name,
     };
-    url.scheme() == "https" && url.port().is_none() && BROWSERS.iter().any(|name| is_below(&name))
+    url.scheme() == "https" && url.port().is_none() && BROWSERS.iter().any(is_below)
 }

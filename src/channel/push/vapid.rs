@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn a_token_is_kept_while_enough_of_its_life_is_left() {
         let (key, now) = (key(), Timestamp::from_secs(1_800_000_000));
-        let at = |origin, hours: u64| {
+        let at = |origin: &str, hours: u64| {
             let now = now.after(Duration::from_secs(hours * 3600));
             key.authorization(origin, &subject(), now).unwrap()
         };
