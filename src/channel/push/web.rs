@@ -40,7 +40,7 @@ pub(super) struct Sender<'a> {
 pub(in crate::channel) struct WebPusher {
     subject: Subject,
     ttl: Duration,
-    browsers: Client,
+    browsers: Option<Client>,
     services: Vec<(Service, Client)>,
 }
 
@@ -50,7 +50,7 @@ impl WebPusher {
         Ok(Self {
             subject: settings.subject.clone(),
             ttl: settings.ttl,
-            browsers: outward::client(None, Reach::Public)?,
+            browsers: browsers(settings)?,
             services: settings
                 .services
                 .iter()
@@ -71,7 +71,7 @@ impl WebPusher {
             .find(|(service, _)| service.has(endpoint));
         match own {
             Some((_, client)) => Some(client),
-            None => is_browsers(endpoint).then_some(&self.browsers),
+            None => self.browsers.as_ref().filter(|_| is_browsers(endpoint)),
         }
     }
 
@@ -113,7 +113,7 @@ impl WebPusher {
         let mut seen = Vec::new();
         let browsers = PROBED
             .iter()
-            .filter_map(|url| Some((Url::parse(url).ok()?, &self.browsers)));
+            .filter_map(|url| Some((Url::parse(url).ok()?, self.browsers.as_ref()?)));
         let own = self
             .services
             .iter()
@@ -123,6 +123,17 @@ impl WebPusher {
             seen.push((name.into(), outward::probe(client, url).await));
         }
         seen
+    }
+}
+
+/// The client for the push services of browsers' makers. A closed network has a service of its own, and may trust nobody else.
+fn browsers(settings: &WebPush) -> io::Result<Option<Client>> {
+    match outward::client(None, Reach::Public) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !settings.services.is_empty() => {
+            log::warn!("push services of browsers are not asked: {error}");
+            Ok(None)
+        }
+        client => client.map(Some),
     }
 }
 
