@@ -220,6 +220,8 @@ impl Resolve for PublicAlone {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -275,5 +277,16 @@ mod tests {
         let name: Name = "localhost".parse().unwrap();
         let error = PublicAlone.resolve(name).await.err().unwrap();
         assert!(error.is::<NotPublic>(), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_endpoint_of_the_world_lies_inside(text in "(https?://)?[-0-9a-fA-Fx.:\\[\\]@/#?]{0,40}|.{0,60}") {
+            if let Ok(endpoint) = Endpoint::read(&text, Reach::Public, None) {
+                prop_assert_eq!(endpoint.url().scheme(), "https");
+                prop_assert!(endpoint.url().has_host() && endpoint.url().username().is_empty());
+                prop_assert!(host_address(endpoint.url()).is_none_or(is_public), "{}", text);
+            }
+        }
     }
 }

@@ -145,8 +145,8 @@ impl Words {
     /// The fixed words of experience, in the ring's language.
     fn of(ring: &Ring) -> Result<Self, Rung> {
         let portal = ring.portal.trim_end_matches('/');
-        if portal.len() > PORTAL || !portal.starts_with("http") || portal.contains(char::is_control)
-        {
+        let is_web = portal.starts_with("https://") || portal.starts_with("http://");
+        if portal.len() > PORTAL || !is_web || portal.contains(char::is_control) {
             return Err(Rung::Refused("the portal's address is none".to_owned()));
         }
         if !is_word(&ring.prompt, ID) {

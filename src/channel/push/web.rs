@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Client, Url};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::encryption::encrypt;
 use super::services::{Service, is_browsers};
@@ -108,9 +109,9 @@ impl WebPusher {
         rung::of(asked.send().await, now).await
     }
 
-    /// Whether anything answers at each push service whose host is known.
+    /// Whether anything answers at each push service whose host is known. All are asked at once: where none can be reached, each
+    /// takes its time.
     pub(in crate::channel) async fn probe(&self) -> Vec<(Arc<str>, Result<(), String>)> {
-        let mut seen = Vec::new();
         let browsers = PROBED
             .iter()
             .filter_map(|url| Some((Url::parse(url).ok()?, self.browsers.as_ref()?)));
@@ -118,11 +119,18 @@ impl WebPusher {
             .services
             .iter()
             .map(|(service, client)| (service.endpoint().url().clone(), client));
-        for (url, client) in browsers.chain(own) {
-            let name = format!("push {}", url.host_str().unwrap_or_default());
-            seen.push((name.into(), outward::probe(client, url).await));
+        let mut probes = JoinSet::new();
+        for (place, (url, client)) in browsers.chain(own).enumerate() {
+            let client = client.clone();
+            probes.spawn(async move {
+                let name = format!("push {}", url.host_str().unwrap_or_default());
+                (place, name, outward::probe(&client, url).await)
+            });
         }
-        seen
+        let mut seen = probes.join_all().await;
+        seen.sort_by_key(|(place, ..)| *place);
+        let named = |(_, name, result): (_, String, _)| (name.into(), result);
+        seen.into_iter().map(named).collect()
     }
 }
 
