@@ -46,7 +46,7 @@ use protocol::{Filter, Query, Scope, Selection, UserFilter};
 use server::{Host, Surroundings};
 
 /// Entries remembered: as many people as log in within the minute that entries live.
-const MAX_REMEMBERED: usize = 100_000;
+const MAX_REMEMBERED: usize = 32_768;
 /// Groups whose own groups are remembered.
 const MAX_REMEMBERED_GROUPS: usize = 10_000;
 /// Asking for two tells one person from several.
