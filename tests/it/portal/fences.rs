@@ -204,3 +204,92 @@ fn heads_and_bodies_are_bounded() {
     );
     assert_eq!(house.visitor().get("/").status, 200);
 }
+
+#[test]
+fn nothing_odd_is_a_fault_of_ours() {
+    let house = House::new();
+    let mut visitor = house.signed_in("taro");
+    let csrf = visitor.get("/methods").hidden("csrf");
+    let own = visitor.origin.clone();
+    let deep = "[".repeat(5000);
+    let long = format!("user={}&password=x", "%41".repeat(4000));
+    let bodies = [
+        "",
+        "&&&===",
+        "user=%ff%fe&password=%00",
+        "user=a&user=b&password=c",
+        "csrf=%zz",
+        &deep,
+        &long,
+        "{\"device\":9223372036854775807,\"at\":-9223372036854775808,\"signature\":\"\"}",
+        "{\"device\":1e400,\"at\":0,\"signature\":\"\"}",
+        "{\"code\":\"\",\"key\":\"\",\"label\":\"\",\"language\":\"\",\"signature\":\"\"}",
+    ];
+    let posts = [
+        "/signin",
+        "/signin/code",
+        "/signin/cancel",
+        "/signout",
+        "/methods/rename",
+        "/methods/remove",
+        "/methods/test",
+        "/methods/recovery",
+        "/methods/add/device",
+        "/methods/add/totp",
+        "/methods/add/totp/code",
+        "/lost",
+        "/logins/report",
+        "/device/pair",
+        "/device/poll",
+        "/device/decide",
+        "/device/bell",
+        "/push/answer",
+    ];
+    for path in posts {
+        for kind in [
+            "application/x-www-form-urlencoded",
+            "application/json",
+            "text/plain",
+        ] {
+            for body in bodies {
+                let head = [("Origin", own.as_str()), ("Content-Type", kind)];
+                let status = visitor.send("POST", path, &head, body).status;
+                assert!(
+                    (200..500).contains(&status),
+                    "{path} {kind} {body:.60}: {status}"
+                );
+            }
+        }
+    }
+    let ids = ["-1", "0", "9223372036854775808", "x", ""];
+    for (path, id) in posts.iter().flat_map(|path| ids.map(|id| (path, id))) {
+        // A session that was signed out meanwhile is one of the odd things.
+        let status = visitor
+            .post_only(path, &[("csrf", &csrf), ("id", id)])
+            .status;
+        assert!((200..500).contains(&status), "{path} {id}: {status}");
+    }
+    for path in [
+        "/%",
+        "/%00",
+        "/static/%2e%2e/mod.rs",
+        "/?lang=%ff",
+        "//evil.example",
+        "/methods?done=%00&done=x",
+    ] {
+        for method in ["GET", "HEAD", "PUT", "DELETE", "TRACE", "OPTIONS", "ODD"] {
+            let head = [("Origin", own.as_str())];
+            let status = visitor.send(method, path, &head, "").status;
+            assert!((200..500).contains(&status), "{method} {path}: {status}");
+        }
+    }
+    let odd = visitor
+        .with("Cookie", "session=\u{ff}; ;;; =; dialogue")
+        .with("X-Forwarded-For", "\u{ff}");
+    assert_eq!(odd.clone().get("/").status, 200);
+    assert!(
+        !house.daemon.log().contains("panicked"),
+        "{}",
+        house.daemon.log()
+    );
+}
