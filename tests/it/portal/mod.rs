@@ -3,6 +3,7 @@
 mod fences;
 mod listening;
 mod methods;
+mod odd;
 mod pairing;
 mod phone;
 mod signin;
