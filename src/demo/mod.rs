@@ -292,14 +292,27 @@ impl Shown<'_> {
         self.attempt(&SAKURA, "--client old-vpn", out)?;
         writeln!(out, "From the campus, where the password is enough:")?;
         self.attempt(&TARO, "--client vpn --station 203.0.113.7", out)?;
-        writeln!(
-            out,
-            "The portal, where {} (password {}) signs in with a code of the app, adds a phone and sees logins:",
-            TARO.user, TARO.password
-        )?;
-        writeln!(out, "  http://localhost:{}\n", self.portal.port())?;
+        self.approval(out)?;
         writeln!(out, "What happened, and why:")?;
         writeln!(out, "  {}\n", self.command("why"))
+    }
+
+    /// The steps of an approval, for which a second window of the browser stands in as the phone.
+    fn approval(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (user, password) = (TARO.user, TARO.password);
+        let portal = format!("http://localhost:{}", self.portal.port());
+        writeln!(
+            out,
+            "An approval on a phone, as which a second browser window does:\n  \
+             1. {portal}/methods/add: sign in as {user}, {password}, with a code of the app; add a phone\n  \
+             2. {portal}/app in the other window: type the pairing code there, then the number\n  \
+             3. log in; type the number that it shows in the other window, approve, and type OK here:"
+        )?;
+        self.attempt(&TARO, "--client vpn", out)?;
+        writeln!(
+            out,
+            "  Logins of the last time, and \"it was not me\": {portal}/logins\n"
+        )
     }
 
     fn others(&self, apps: &Apps, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
