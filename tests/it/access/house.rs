@@ -74,6 +74,12 @@ impl House {
         (self.access, self.store) = open(&self.folder, &self.slapd, &self.clock, &self.stop);
     }
 
+    /// Has phones rung so from now on.
+    pub(crate) fn reach_by(&self, push: channel::Push) {
+        let parts = (&self.folder, &self.slapd, &self.clock, &self.stop);
+        self.access.reload(setup(parts, Some(push)));
+    }
+
     /// Enrols a TOTP for a user.
     pub(crate) async fn enrol(&self, user: &str) -> Totp {
         let totp = Totp::random();
@@ -172,6 +178,22 @@ impl House {
 impl Drop for House {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+fn setup(
+    (folder, slapd, clock, stop): (&TempDir, &Slapd, &Clock, &CancellationToken),
+    push: Option<channel::Push>,
+) -> Setup {
+    let settings = channel::Settings {
+        push,
+        ..spools(folder)
+    };
+    let key = channel::VapidKey::from_pkcs8(&channel::VapidKey::generate()).unwrap();
+    Setup {
+        settings: settings_of_the_room(),
+        directories: vec![("campus".into(), open_directory(slapd, clock, stop))],
+        channels: Channels::new(settings).unwrap().with_vapid(key),
     }
 }
 

@@ -31,20 +31,20 @@ fn with(policy: &ClientPolicy, push: &[PushMode]) -> Arc<ClientPolicy> {
     })
 }
 
-async fn phone_of(house: &House, user: &str) -> Phone {
+pub(super) async fn phone_of(house: &House, user: &str) -> Phone {
     let account = house.access.account(user).await.unwrap().id.clone();
     let name = format!("campus/{user}");
     Phone::proven((&house.access, &house.store), &account, &name).await
 }
 
-fn waits(answer: &Answer) -> Wait {
+pub(super) fn waits(answer: &Answer) -> Wait {
     match &answer.verdict {
         Verdict::Wait(wait) => wait.clone(),
         other => panic!("{other:?} because {:?}", answer.decision),
     }
 }
 
-async fn conclude(
+pub(super) async fn conclude(
     house: &House,
     client: &Arc<ClientPolicy>,
     wait: &Wait,
@@ -69,7 +69,7 @@ fn from(station: &str, client: &Arc<ClientPolicy>, typed: &str) -> Attempt {
 }
 
 /// The number that a challenge shows.
-fn number(text: &str) -> String {
+pub(super) fn number(text: &str) -> String {
     let digits = text.split(|c: char| !c.is_ascii_digit());
     digits.max_by_key(|run| run.len()).unwrap().to_owned()
 }

@@ -1,12 +1,12 @@
 //! Messages through real HTTP gateways on loopback, and the spool.
 
-mod gateway;
+pub(crate) mod gateway;
 mod hosts;
 mod mail;
-mod push;
+pub(crate) mod push;
 mod spool;
 mod tls;
-mod webhook;
+pub(crate) mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,13 +19,13 @@ use super::deadline;
 use super::gateway::{Answer, Asked, Gateway};
 
 /// The browser's side of a subscription.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     key: PrivateKey,
     auth: [u8; 16],
 }
 
 impl Browser {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             key: PrivateKey::generate(&ECDH_P256).unwrap(),
             auth: random_array(),
@@ -33,7 +33,7 @@ impl Browser {
     }
 
     /// What `PushSubscription.toJSON()` gives.
-    pub(super) fn json(&self, endpoint: &str) -> String {
+    pub(crate) fn json(&self, endpoint: &str) -> String {
         let point = self.key.compute_public_key().unwrap();
         json!({
             "endpoint": endpoint,
@@ -75,7 +75,7 @@ impl Browser {
     }
 }
 
-fn endpoint(url: &str) -> Endpoint {
+pub(crate) fn endpoint(url: &str) -> Endpoint {
     Endpoint::read(url, Reach::Anywhere, None).unwrap()
 }
 
@@ -88,7 +88,7 @@ pub(super) fn channels(push: Push) -> Channels {
     Channels::new(settings).unwrap().with_vapid(key)
 }
 
-pub(super) fn web(services: Vec<Endpoint>) -> Push {
+pub(crate) fn web(services: Vec<Endpoint>) -> Push {
     let services = services.into_iter();
     Push {
         web: Some(WebPush {

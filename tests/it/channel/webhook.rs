@@ -74,6 +74,26 @@ fn is_signed(asked: &gateway::Asked, said: &[u8]) {
     );
 }
 
+/// A service that a house is to ask, with what it says; answers are posted.
+pub(crate) async fn asks(answers: &[Answer]) -> (Gateway, Push) {
+    let service = Gateway::start(answers).await;
+    let push = Push {
+        webhook: Some(Webhook {
+            poll: None,
+            ..webhook(&service, "/prompts")
+        }),
+        ..Push::default()
+    };
+    (service, push)
+}
+
+/// The two headers of what is posted now.
+pub(crate) fn posted(body: &[u8]) -> (String, String) {
+    let timestamp = Clock::system().now().secs().to_string();
+    let signature = signature(KEY, &timestamp, body);
+    (timestamp, signature)
+}
+
 /// An answer that was signed some seconds ago.
 fn signed(key: &str, ago: u64, body: &str) -> Answer {
     let now = Clock::system().now().before(Duration::from_secs(ago));
