@@ -245,6 +245,20 @@ impl Store {
         .await
     }
 
+    /// Gives a device a doorbell that its owner chose, signed in.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub async fn give_bell(&self, device: i64, bell: Secret) -> Result<(), Error> {
+        self.write(move |writing| {
+            let sealed = writing.sealed_bell(device, Some(&bell));
+            writing.execute(SET_BELL, (device, sealed))?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Notes that a device's doorbell rang, or why it did not. Waits for nothing.
     pub fn note_bell(&self, device: i64, failure: Option<&str>) {
         let failure: Option<String> = failure.map(|why| why.chars().take(FAILURE).collect());

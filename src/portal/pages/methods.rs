@@ -71,7 +71,7 @@ fn device_state(
     }
     let device = house.rooms.store.device(factor.id)?;
     Ok(match device {
-        Some(device) if device.bell.is_some() && device.failed.is_some() => t.state_silent,
+        Some(device) if device.failed.is_some() => t.state_silent,
         Some(device) if device.bell.is_some() => t.state_rings,
         Some(_) | None => t.state_polls,
     })
@@ -111,6 +111,7 @@ struct List<'a> {
     said: Option<&'a str>,
     methods: Vec<Method>,
     has_own: bool,
+    has_ntfy: bool,
 }
 
 pub(super) async fn list(
@@ -136,6 +137,7 @@ pub(super) async fn list(
         said,
         methods: methods(&house, known.as_ref(), visit.language)?,
         has_own: own(known.as_ref()).next().is_some(),
+        has_ntfy: house.rooms.access.channels().has_ntfy(),
     }))
 }
 

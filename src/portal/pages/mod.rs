@@ -4,6 +4,7 @@ mod codes;
 mod home;
 mod logins;
 mod methods;
+mod ntfy;
 mod pairing;
 mod signin;
 
@@ -62,6 +63,7 @@ pub(super) fn routes() -> Router<Arc<House>> {
             get(pairing::test).post(pairing::begin_test),
         )
         .route("/methods/test/state", get(pairing::test_state))
+        .route("/methods/ntfy", get(ntfy::address).post(ntfy::begin))
         .route("/methods/recovery", post(codes::recovery))
         .route("/methods/add", get(methods::add))
         .route(

@@ -6,6 +6,7 @@ mod methods;
 mod odd;
 mod pairing;
 mod phone;
+mod rings;
 mod signin;
 mod visitor;
 
