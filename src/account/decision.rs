@@ -179,6 +179,13 @@ reasons! {
     /// The prompt was approved after the gear gave up, and this login of the same attempt used it.
     ProvenLate = "proven-late",
 
+    /// The owner, signed in at the portal, added a method.
+    MethodAdded = "method-added",
+    /// The owner removed one.
+    MethodRemoved = "method-removed",
+    /// The owner made new recovery codes.
+    RecoveryCodesMade = "recovery-codes-made",
+
     /// User-Name is no name.
     BadName = "bad-name",
     /// Realm or domain is not configured.

@@ -13,6 +13,7 @@ use super::{clients, directories, lint};
 use crate::access::{Label, ReplyRule, Rule, Settings, Then, Zone};
 use crate::account::ClientName;
 use crate::directory::same_dn_form;
+use crate::portal::CLIENT;
 use crate::server::{Client, ReplyAttribute};
 
 const ISSUER: (&str, &str) = ("関所", "Sekisho");
@@ -139,7 +140,8 @@ fn group_form(table: &Table<'_>, text: &str, place: Option<Place>) -> Arc<str> {
 
 fn client(table: &Table<'_>, clients: &[Client]) -> Option<ClientName> {
     let text = table.text("client")?;
-    let names = || clients.iter().map(|client| client.name.as_str());
+    let own = clients.iter().map(|client| client.name.as_str());
+    let names = || own.clone().chain([CLIENT]);
     if !names().any(|name| name == text) {
         unknown_name(table, "client", text, names());
     }

@@ -35,6 +35,8 @@ use sample::Folder;
 
 /// RADIUS's own port, on this machine alone.
 const LISTEN: &str = "127.0.0.1:1812";
+/// Where the portal is, unless somebody else is there.
+const PAGES: &str = "127.0.0.1:8080";
 /// How often the phones are looked at: soon enough to seem at once.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long the sample directory may take to be found by the daemon.
@@ -114,7 +116,8 @@ pub async fn run_until(
     let folder = Folder::new()?;
     let secret = sample::shared_secret();
     let listen = listen(&options)?;
-    let text = sample::configuration(&folder, listen, ldap.address(), &secret);
+    let portal = pages(&options)?;
+    let text = sample::configuration(&folder, (listen, portal), ldap.address(), &secret);
     let file = folder.write(&text)?;
     let settings = config::read(&file).map_err(|faults| Error::Configuration(in_words(&faults)))?;
     let daemon = Box::pin(Daemon::start(settings, Some(file), clock.clone())).await?;
@@ -126,6 +129,7 @@ pub async fn run_until(
         program: program(),
         socket: folder.socket(),
         listen,
+        portal,
         ldap: ldap.address(),
         secret: &secret,
         terminal: options.terminal,
@@ -147,6 +151,15 @@ fn listen(options: &Options) -> io::Result<SocketAddr> {
         Some(any_port) => sample::free(any_port),
         None => sample::free(LISTEN.parse().map_err(io::Error::other)?),
     }
+}
+
+/// Where RADIUS takes any port, the portal does, too.
+fn pages(options: &Options) -> io::Result<SocketAddr> {
+    let mut wanted: SocketAddr = PAGES.parse().map_err(io::Error::other)?;
+    if options.radius.is_some_and(|radius| radius.port() == 0) {
+        wanted.set_port(0);
+    }
+    sample::free_for_pages(wanted)
 }
 
 fn in_words(faults: &[config::Fault]) -> String {
@@ -223,6 +236,7 @@ struct Shown<'a> {
     program: String,
     socket: PathBuf,
     listen: SocketAddr,
+    portal: SocketAddr,
     ldap: SocketAddr,
     secret: &'a Secret,
     terminal: bool,
@@ -278,6 +292,12 @@ impl Shown<'_> {
         self.attempt(&SAKURA, "--client old-vpn", out)?;
         writeln!(out, "From the campus, where the password is enough:")?;
         self.attempt(&TARO, "--client vpn --station 203.0.113.7", out)?;
+        writeln!(
+            out,
+            "The portal, where {} (password {}) signs in with a code of the app, adds a phone and sees logins:",
+            TARO.user, TARO.password
+        )?;
+        writeln!(out, "  http://localhost:{}\n", self.portal.port())?;
         writeln!(out, "What happened, and why:")?;
         writeln!(out, "  {}\n", self.command("why"))
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -80,18 +80,28 @@ pub(super) fn free(wanted: SocketAddr) -> io::Result<SocketAddr> {
     }
 }
 
+/// The same for the portal.
+pub(super) fn free_for_pages(wanted: SocketAddr) -> io::Result<SocketAddr> {
+    match TcpListener::bind(wanted) {
+        Ok(free) => free.local_addr(),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            TcpListener::bind(SocketAddr::new(wanted.ip(), 0))?.local_addr()
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// The configuration, as an operator would write it.
 pub(super) fn configuration(
     folder: &Folder,
-    listen: SocketAddr,
+    (listen, portal): (SocketAddr, SocketAddr),
     ldap: SocketAddr,
     secret: &Secret,
 ) -> String {
     let at = |path: &Path| toml::Value::from(path.to_string_lossy().into_owned()).to_string();
     let (folder_store, key) = (at(&folder.store()), at(&folder.path().join("master.key")));
     let (socket, spool) = (at(&folder.socket()), at(&folder.spool()));
-    let (service, password) = SERVICE;
-    let from = clients(listen.ip());
+    let (from, pages, (service, password)) = (clients(listen.ip()), portal.port(), SERVICE);
     let secret = secret.expose_str().unwrap_or_default();
     format!(
         r#"# Made by "sekisho demo", and gone with it.
@@ -109,6 +119,10 @@ key-file = {key}
 
 [control]
 socket = {socket}
+
+[portal]
+listen = ["{portal}"]
+url = "http://localhost:{pages}"
 
 [login.issuer]
 ja = "桜大学"
@@ -129,6 +143,7 @@ address = {from}
 secret = "{secret}"
 station = ["Calling-Station-Id"]
 code = ["appended", "challenge"]
+push = ["shown"]
 label = {{ ja = "VPN(学外接続)", en = "VPN" }}
 
 # Gear that cannot: "sekisho try" borrows it, so its address is nobody's.
@@ -174,7 +189,7 @@ mod tests {
     fn configuration_is_toml_and_the_folder_goes_with_its_owner() {
         let folder = Folder::new().unwrap();
         let listen = "127.0.0.1:1812".parse().unwrap();
-        let text = configuration(&folder, listen, listen, &shared_secret());
+        let text = configuration(&folder, (listen, listen), listen, &shared_secret());
         let table: toml::Table = text.parse().unwrap();
         assert_eq!(
             table["client"]["vpn"]["address"][0].as_str(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::HeaderValue;
 use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -12,13 +12,14 @@ use serde_json::json;
 
 use super::House;
 use super::page::{Failure, code, typed};
+use super::session::Head;
 use super::texts;
 use super::visit::Visit;
 use crate::account::Language;
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-/// Files change with the binary alone, but have no number in their names.
-const AN_HOUR: HeaderValue = HeaderValue::from_static("max-age=3600");
+/// Kept, but asked about each time: a page and its scripts must be of one version.
+const ASKED_ABOUT: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Name, type, octets.
 const FILES: [(&str, &str, &[u8]); 10] = [
@@ -70,21 +71,36 @@ pub(super) fn routes() -> Router<Arc<House>> {
         .route("/worker.js", get(worker))
 }
 
-async fn file(Path(name): Path<String>) -> Response {
-    served(&name)
+async fn file(Path(name): Path<String>, Head(head): Head) -> Response {
+    served(&name, &head)
 }
 
-async fn icon() -> Response {
-    served("icon-192.png")
+async fn icon(Head(head): Head) -> Response {
+    served("icon-192.png", &head)
 }
 
-fn served(name: &str) -> Response {
+fn served(name: &str, head: &HeaderMap) -> Response {
     let Some((_, kind, octets)) = FILES.iter().find(|(known, ..)| *known == name) else {
         return Failure::Nowhere.into_response();
     };
-    let mut file = typed(kind, *octets);
-    file.headers_mut().insert(header::CACHE_CONTROL, AN_HOUR);
+    let tag = format!("\"{:016x}\"", print(octets));
+    let known = head.get(header::IF_NONE_MATCH);
+    let mut file = match known.is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => typed(kind, *octets),
+    };
+    file.headers_mut()
+        .insert(header::CACHE_CONTROL, ASKED_ABOUT);
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        file.headers_mut().insert(header::ETAG, tag);
+    }
     file
+}
+
+/// Tells files apart (FNV-1a): they are ours, nobody looks for two with one print.
+fn print(octets: &[u8]) -> u64 {
+    let add = |print: u64, octet: &u8| (print ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3);
+    octets.iter().fold(0xcbf2_9ce4_8422_2325, add)
 }
 
 /// What the page is called once it is installed: by the name of the university, so that those of two are two.

@@ -129,14 +129,14 @@ impl Limit {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Limits {
-    /// Requests of any kind.
-    pub(super) requests: Limit,
+    /// Requests of pages.
+    pub(super) pages: Limit,
+    /// Requests of devices: beside those of pages, so that nobody who floods these keeps others from approving.
+    pub(super) devices: Limit,
     /// Passwords and codes.
     pub(super) sign_in: Limit,
     /// Pairing codes that are none.
     pub(super) wrong_pairing: Limit,
-    /// Signatures that are none.
-    pub(super) wrong_device: Limit,
 }
 
 impl Default for Limits {
@@ -144,12 +144,13 @@ impl Default for Limits {
         let rate = |at_once, a_second| Rate { at_once, a_second };
         Self {
             // A page is five requests; a lecture hall behind one address opens them together.
-            requests: Limit::new(rate(600.0, 60.0), rate(20_000.0, 2000.0)),
+            pages: Limit::new(rate(600.0, 60.0), rate(20_000.0, 2000.0)),
+            // An open page asks every half minute, and at each prompt.
+            devices: Limit::new(rate(600.0, 60.0), rate(20_000.0, 2000.0)),
             // Each may cost a bind; wrong ones are limited by account besides.
             sign_in: Limit::new(rate(60.0, 1.0), rate(1000.0, 50.0)),
             // Of 2^40 codes some thousand may be open.
-            wrong_pairing: Limit::new(rate(10.0, 0.05), rate(300.0, 2.0)),
-            wrong_device: Limit::new(rate(60.0, 1.0), rate(2000.0, 100.0)),
+            wrong_pairing: Limit::new(rate(30.0, 0.2), rate(300.0, 5.0)),
         }
     }
 }

@@ -13,6 +13,7 @@ mod pages;
 mod session;
 mod settings;
 mod texts;
+mod trail;
 mod visit;
 
 use std::net::{IpAddr, SocketAddr};

@@ -182,8 +182,6 @@ pub(super) struct Frame<'a> {
     pub(super) path: &'a str,
     /// Who is signed in, and the token of their forms.
     pub(super) signed: Option<(&'a str, &'a str)>,
-    /// After so many seconds the page is loaded anew, where there are no scripts.
-    pub(super) refresh: Option<u32>,
 }
 
 impl<'a> Frame<'a> {
@@ -198,14 +196,7 @@ impl<'a> Frame<'a> {
             issuer: settings.issuer.text(visit.language),
             path: &visit.path,
             signed: signed.map(|signed| (signed.shown(), signed.csrf.as_str())),
-            refresh: None,
         }
-    }
-
-    /// Loads the page anew after some seconds, where there are no scripts.
-    pub(super) fn refreshed(mut self, seconds: u32) -> Self {
-        self.refresh = Some(seconds);
-        self
     }
 
     /// As the frame of a page that answers a form, whose address is another.

@@ -10,10 +10,13 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::de::DeserializeOwned;
 
 use super::page::{Failure, Next};
+use super::trail::{self, Act};
+use super::visit::Visit;
 use super::{House, cookies};
 use crate::account::{AccountId, FactorKind};
+use crate::clock::Timestamp;
 use crate::secret::{equal, random_array};
-use crate::store::{KnownAccount, Session};
+use crate::store::{Enrolled, KnownAccount, Session};
 
 const COOKIE: &str = "session";
 
@@ -56,18 +59,6 @@ impl SignedIn {
         name.split_once('/').map_or(name, |(_, user)| user)
     }
 
-    /// Whether a factor was proven so lately that factors may be changed; and by a factor of their own, once they have one: what
-    /// was begun with a password alone does not outlive the first factor.
-    pub(super) fn is_fresh(&self, house: &House, known: Option<&KnownAccount>) -> bool {
-        let proven = self.session.proven;
-        let window = house.setup.load().settings.re_proof;
-        let factors = known.map(|known| known.factors.as_slice());
-        let own = factors.unwrap_or_default().iter();
-        let own = own.filter(|factor| factor.proven && factor.kind < FactorKind::Sms);
-        let first = own.map(|factor| factor.enrolled).min();
-        proven.after(window) > house.rooms.clock.now() && first.is_none_or(|first| proven > first)
-    }
-
     /// The account's factors, if they may be changed now; otherwise the way to prove oneself.
     pub(super) async fn fresh(
         &self,
@@ -75,10 +66,25 @@ impl SignedIn {
         next: Next,
     ) -> Result<Option<KnownAccount>, Failure> {
         let known = house.rooms.store.known(self.account()).await?;
-        match self.is_fresh(house, known.as_ref()) {
+        let factors = known.as_ref().map(|known| known.factors.as_slice());
+        let window = house.setup.load().settings.re_proof;
+        let until = self.session.proven.after(window);
+        let factors = factors.unwrap_or_default();
+        match until > house.rooms.clock.now() && is_by_own(self.session.proven, factors) {
             true => Ok(known),
             false => Err(Failure::SignIn(next)),
         }
+    }
+
+    /// Records what they do to their methods.
+    pub(super) async fn record(
+        &self,
+        house: &House,
+        visit: &Visit,
+        act: Act<'_>,
+    ) -> Result<(), Failure> {
+        let whose = (self.account(), &*self.session.name);
+        trail::record(house, whose, visit.address, act).await
     }
 
     /// Ends the session.
@@ -97,6 +103,15 @@ impl SignedIn {
         house.rooms.store.end_sessions(self.account()).await?;
         open(house, headers, self.session.clone()).await
     }
+}
+
+/// Whether the proof is one by a factor of their own, once they have one: what was begun with a password alone, or with a message to
+/// the directory's number, changes nothing after the first factor.
+fn is_by_own(proven: Timestamp, factors: &[Enrolled]) -> bool {
+    let own = factors.iter();
+    let own = own.filter(|factor| factor.proven && factor.kind < FactorKind::Sms);
+    let first = own.map(|factor| factor.enrolled).min();
+    first.is_none_or(|first| proven > first)
 }
 
 /// Opens a session, in a cookie of the answer.
@@ -184,5 +199,38 @@ impl<T: DeserializeOwned> FromRequest<Arc<House>> for Fields<T> {
         let form = Form::<T>::from_request(request, house).await;
         form.map(|Form(fields)| Self(fields))
             .map_err(|_| Failure::Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn factor(kind: FactorKind, proven: bool, enrolled: i64) -> Enrolled {
+        Enrolled {
+            id: 1,
+            kind,
+            label: String::new(),
+            digits: 6,
+            proven,
+            enrolled: Timestamp::from_secs(enrolled),
+            used: None,
+            silent: None,
+        }
+    }
+
+    #[test]
+    fn a_session_from_before_the_first_factor_proves_nothing_after_it() {
+        let by_own = |factors: &[Enrolled]| is_by_own(Timestamp::from_secs(100), factors);
+        assert!(by_own(&[]));
+        assert!(by_own(&[factor(FactorKind::Totp, true, 50)]));
+        assert!(!by_own(&[factor(FactorKind::Totp, true, 150)]));
+        assert!(!by_own(&[factor(FactorKind::Push, true, 100)]));
+        // One that was added later, by one that was there.
+        let added = factor(FactorKind::Push, true, 150);
+        assert!(by_own(&[factor(FactorKind::Totp, true, 50), added]));
+        // What cannot be used to log in each day.
+        assert!(by_own(&[factor(FactorKind::Push, false, 150)]));
+        assert!(by_own(&[factor(FactorKind::Recovery, true, 150)]));
     }
 }

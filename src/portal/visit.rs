@@ -93,13 +93,17 @@ pub(super) async fn guard(
 }
 
 fn refusal(house: &House, request: &Request, visit: &Visit) -> Option<Failure> {
-    if !house.limits.requests.spend(visit.block()) {
+    // What devices and the push service send is signed, and carries no cookie that could be abused.
+    let signed = visit.path.starts_with("/device/") || visit.path.starts_with("/push/");
+    let limit = match signed {
+        true => &house.limits.devices,
+        false => &house.limits.pages,
+    };
+    if !limit.spend(visit.block()) {
         return Some(Failure::TooMany);
     }
     let setup = house.setup.load();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    // What devices and the push service send is signed, and carries no cookie that could be abused.
-    let signed = visit.path.starts_with("/device/") || visit.path.starts_with("/push/");
     if reads || signed || is_own(request.headers(), setup.settings.url.origin()) {
         return None;
     }

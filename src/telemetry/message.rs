@@ -7,7 +7,7 @@ use std::sync::Arc;
 use log::kv::{Error, Key, Source, Value, VisitSource};
 use log::{Level, Record};
 
-use crate::account::{Decision, Outcome};
+use crate::account::{Decision, Outcome, Reason};
 use crate::clock::Timestamp;
 
 /// Longest text of a record, in octets: enough for any message of ours, and a bound for those of libraries.
@@ -133,12 +133,21 @@ pub(super) const fn word(outcome: Outcome) -> &'static str {
     }
 }
 
+/// Whether it tells of what somebody did at the portal, and of no login.
+const fn is_change(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::MethodAdded | Reason::MethodRemoved | Reason::RecoveryCodesMade
+    )
+}
+
 /// The phrases "Login OK" and "Login incorrect" are FreeRADIUS's: what watches a log for them goes on working.
 fn in_words(decision: &Decision) -> String {
     let mut text = String::with_capacity(160);
     let reason = decision.reason;
     // Writing to a String does not fail.
     let _written = match decision.outcome {
+        _ if is_change(reason) => write!(text, "Changed by its owner ({reason})"),
         Outcome::Accept => write!(text, "Login OK"),
         Outcome::Reject => write!(text, "Login incorrect ({reason})"),
         Outcome::Challenge => write!(text, "Login continues ({reason})"),

@@ -587,3 +587,50 @@ fn no_prompt_after_too_many_or_a_report() {
         }
     }
 }
+
+/// The portal, where somebody with nothing enrols on campus.
+fn portal() -> ClientPolicy {
+    ClientPolicy {
+        asks: Asks::Always {
+            but_in: vec!["campus".into()],
+        },
+        ..client()
+    }
+}
+
+#[test]
+fn a_client_that_always_asks_is_exempt_from_nothing_but_a_denial() {
+    let says = |rules: Vec<Rule>, client: &ClientPolicy| {
+        let facts = RuleFacts {
+            settings: &settings(rules),
+            client,
+            station: &Station::Address("203.0.113.5".parse().unwrap()),
+            groups: &[],
+            now: Timestamp::from_secs(FROM),
+        };
+        ruling(&facts)
+    };
+    assert_eq!(says(seed_rules(), &client()).then, Then::PasswordOnly);
+    let asked = says(seed_rules(), &portal());
+    assert_eq!(asked.then, Then::Ask);
+    assert!(asked.rule.contains("always asks"), "{}", asked.rule);
+    assert_eq!(asked.zone.as_deref(), Some("campus"));
+    let denied = vec![rule(None, Then::Deny)];
+    assert_eq!(says(denied, &portal()).then, Then::Deny);
+}
+
+#[test]
+fn only_who_has_nothing_enrols_by_a_password_and_only_there() {
+    let nothing = standing(&[]);
+    assert!(may_enrol(&portal(), Some("campus"), &nothing));
+    assert!(!may_enrol(&portal(), Some("dormitory"), &nothing));
+    assert!(!may_enrol(&portal(), None, &nothing));
+    assert!(!may_enrol(&client(), Some("campus"), &nothing));
+    for kind in [Push, Totp, Recovery] {
+        assert!(!may_enrol(
+            &portal(),
+            Some("campus"),
+            &standing(&[(kind, 6)])
+        ));
+    }
+}

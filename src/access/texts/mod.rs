@@ -259,6 +259,31 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_told_in_its_own_language_and_numbers_alone() {
+        let page = |language| ClientPolicy {
+            texts: Texts::Page,
+            language,
+            ..client()
+        };
+        let (ja, en) = (page(Language::Ja), page(Language::En));
+        assert_eq!(language(Some("ja"), &en), Language::En);
+        let said = |text: &Text<'_>, client: &ClientPolicy| {
+            reply(text, client.language, client).unwrap().to_string()
+        };
+        for text in all() {
+            if let Text::AskNumber { number } = text {
+                assert_eq!(
+                    (said(&text, &ja), said(&text, &en)),
+                    (number.into(), number.into())
+                );
+            } else {
+                assert!(said(&text, &en).is_ascii() && !said(&text, &ja).is_ascii());
+                assert!(!said(&text, &ja).contains("one-time"));
+            }
+        }
+    }
+
+    #[test]
     fn nothing_is_said_on_gear_that_is_not_to_be_told() {
         let client = ClientPolicy {
             texts: Texts::None,

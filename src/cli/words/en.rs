@@ -230,6 +230,18 @@ impl Words for En {
                 "The owner said that it was not them.",
                 "Change the password in the directory; look where the login came from.",
             ),
+            Reason::MethodAdded => Explained::new(
+                "The owner added a method at the portal.",
+                "If it was not the owner, remove it and have the password changed.",
+            ),
+            Reason::MethodRemoved => Explained::new(
+                "The owner removed a method at the portal.",
+                "If it was not the owner, have the password changed.",
+            ),
+            Reason::RecoveryCodesMade => Explained::new(
+                "The owner made new recovery codes at the portal.",
+                "If it was not the owner, make others and have the password changed.",
+            ),
             Reason::PushUnanswered => Explained::new(
                 "Nobody approved in the time that the gear gives.",
                 "Open the page on the phone and log in again; look whether the gear waits long enough.",

@@ -23,9 +23,10 @@ use super::House;
 use super::page::{Failure, code};
 use super::pages::label;
 use super::session::Head;
+use super::trail::{self, Act};
 use super::visit::Visit;
 use crate::access::DeviceResponse;
-use crate::account::{AttemptId, Language};
+use crate::account::{AttemptId, FactorKind, Language, Reason};
 use crate::channel::{Doorbell, SIGNATURE as SIGNATURE_OF, TIMESTAMP};
 use crate::clock::Timestamp;
 use crate::factor::{DeviceKey, SIGNATURE, doorbell_text, pairing_text, poll_text};
@@ -72,24 +73,16 @@ fn signature(text: &str) -> Option<[u8; SIGNATURE]> {
     octets.try_into().ok()
 }
 
-/// The device of a number, if it signed the text; otherwise its address is counted.
+/// The device of a number, if it signed the text.
 fn signed_by(
     house: &House,
-    visit: &Visit,
     device: i64,
     (text, signature_of): (&str, &str),
 ) -> Result<Device, Failure> {
-    let limit = &house.limits.wrong_device;
-    if !limit.allows(visit.block()) {
-        return Err(Failure::TooMany);
-    }
     let known = house.rooms.store.device(device)?;
     let signed = signature(signature_of).zip(known);
     let signed = signed.filter(|(signature, known)| known.key.verify(text, signature));
-    signed.map(|(_, known)| known).ok_or_else(|| {
-        limit.spend(visit.block());
-        Failure::Elsewhere
-    })
+    signed.map(|(_, known)| known).ok_or(Failure::Elsewhere)
 }
 
 /// A browser's doorbell, as the store keeps it, if its push service is one that may be asked; none for none.
@@ -126,7 +119,8 @@ async fn pair(
     if !limit.allows(visit.block()) {
         return Err(Failure::TooMany);
     }
-    let paired = match new_device(&pair) {
+    let label = label(&pair.label);
+    let paired = match new_device(&pair, &label) {
         Some(device) => house.rooms.store.pair(&pair.code, device).await?,
         None => Paired::NoSuchCode,
     };
@@ -136,6 +130,12 @@ async fn pair(
             name,
             device,
         } => {
+            let act = Act {
+                reason: Reason::MethodAdded,
+                kind: FactorKind::Push,
+                label: &label,
+            };
+            trail::record(&house, (&account, &name), visit.address, act).await?;
             let user = name.split_once('/').map_or(&*name, |(_, user)| user);
             let key = BASE64URL_NOPAD.encode(&house.signer.public());
             let now = house.rooms.clock.now().millis();
@@ -153,17 +153,16 @@ async fn pair(
 }
 
 /// The device, if it has the key that it brings.
-fn new_device(pair: &Pair) -> Option<NewDevice> {
+fn new_device(pair: &Pair, label: &str) -> Option<NewDevice> {
     let point = BASE64URL_NOPAD.decode(pair.key.as_bytes());
     let key = point.ok().and_then(|point| DeviceKey::new(&point).ok());
     let (key, signature) = key.zip(signature(&pair.signature))?;
-    let label = label(&pair.label);
     if !key.verify(&pairing_text(&pair.code, &key), &signature) || label.is_empty() {
         return None;
     }
     Some(NewDevice {
         key,
-        label,
+        label: label.to_owned(),
         language: match pair.language.as_str() {
             "ja" => Language::Ja,
             "en" => Language::En,
@@ -189,7 +188,6 @@ struct Poll {
 /// What waits for the owner of a device.
 async fn poll(
     State(house): State<Arc<House>>,
-    Extension(visit): Extension<Visit>,
     Message(poll): Message<Poll>,
 ) -> Result<Response, Failure> {
     let at = Timestamp::from_millis(poll.at);
@@ -198,7 +196,7 @@ async fn poll(
         return Err(Failure::Elsewhere);
     }
     let text = poll_text(poll.device, at);
-    let mut device = signed_by(&house, &visit, poll.device, (&text, &poll.signature))?;
+    let mut device = signed_by(&house, poll.device, (&text, &poll.signature))?;
     let permit = WAITERS.try_acquire().ok().filter(|_| poll.wait);
     let until = Instant::now() + WAIT;
     let mut open = request::open(&house, &device)?;
@@ -215,10 +213,10 @@ async fn poll(
             .ok_or(Failure::Elsewhere)?;
         open = request::open(&house, &device)?;
     }
-    let requests: Vec<Value> = open
-        .iter()
+    let requests = open.iter();
+    let requests: Vec<Value> = requests
         .map(|prompt| request::signed(&house, &device, prompt))
-        .collect();
+        .collect::<Result<_, _>>()?;
     let now = house.rooms.clock.now().millis();
     Ok(Json(json!({
         "now": now,
@@ -255,10 +253,6 @@ async fn decide(
     Extension(visit): Extension<Visit>,
     Message(decide): Message<Decide>,
 ) -> Result<Response, Failure> {
-    let limit = &house.limits.wrong_device;
-    if !limit.allows(visit.block()) {
-        return Err(Failure::TooMany);
-    }
     let said = said(&decide, &visit).ok_or(Failure::Elsewhere)?;
     let responded = Box::pin(house.rooms.access.respond(said)).await?;
     house.rooms.telemetry.decision(&responded.decision);
@@ -269,10 +263,7 @@ async fn decide(
         PromptDecided::WrongNumber => "wrong-number",
         PromptDecided::WrongNumberAgain => "wrong-number-again",
         PromptDecided::TooLate(_) => "too-late",
-        PromptDecided::Unknown => {
-            limit.spend(visit.block());
-            return Err(Failure::Elsewhere);
-        }
+        PromptDecided::Unknown => return Err(Failure::Elsewhere),
         PromptDecided::Replayed => {
             let now = house.rooms.clock.now().millis();
             let body = json!({ "error": "refused", "outcome": "replayed", "now": now });
@@ -305,12 +296,11 @@ struct Bell {
 /// Where the doorbell of a device is now.
 async fn bell(
     State(house): State<Arc<House>>,
-    Extension(visit): Extension<Visit>,
     Message(told): Message<Bell>,
 ) -> Result<Response, Failure> {
     let bell = read_bell(&house, &told.bell)?;
     let text = doorbell_text(told.device, told.counter, &told.bell);
-    let device = signed_by(&house, &visit, told.device, (&text, &told.signature))?;
+    let device = signed_by(&house, told.device, (&text, &told.signature))?;
     let store = &house.rooms.store;
     match store.set_bell(&device, told.counter, bell).await? {
         true => {
@@ -324,14 +314,9 @@ async fn bell(
 /// What the site's own push service says: believed for its signature, answered the same whatever became of it.
 async fn answer(
     State(house): State<Arc<House>>,
-    Extension(visit): Extension<Visit>,
     Head(head): Head,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let limit = &house.limits.wrong_device;
-    if !limit.allows(visit.block()) {
-        return Err(Failure::TooMany);
-    }
     let text = |name: &str| head.get(name).and_then(|value| value.to_str().ok());
     let signed = (text(TIMESTAMP), text(SIGNATURE_OF));
     let (Some(timestamp), Some(signature)) = signed else {
@@ -348,7 +333,6 @@ async fn answer(
         }
         Err(why) => {
             log::debug!("what was posted as an answer of the push service {why}");
-            limit.spend(visit.block());
             Err(Failure::Elsewhere)
         }
     }

@@ -26,13 +26,16 @@ pub(super) fn open(house: &House, device: &Device) -> Result<Vec<Prompt>, Failur
 }
 
 /// The text that is signed, and its signature.
-pub(super) fn signed(house: &House, device: &Device, prompt: &Prompt) -> Value {
-    let text = text(house, device, prompt).to_string();
+pub(super) fn signed(house: &House, device: &Device, prompt: &Prompt) -> Result<Value, Failure> {
+    let store = &house.rooms.store;
+    let standing = store.standing(&prompt.account, &prompt.facts.station)?;
+    let known = standing.passwords.known_station;
+    let text = text(house, device, prompt, known).to_string();
     let signature = house.signer.sign(&format!("sekisho request 1\n{text}\n"));
-    json!({ "text": text, "signature": BASE64URL_NOPAD.encode(&signature) })
+    Ok(json!({ "text": text, "signature": BASE64URL_NOPAD.encode(&signature) }))
 }
 
-fn text(house: &House, device: &Device, prompt: &Prompt) -> Value {
+fn text(house: &House, device: &Device, prompt: &Prompt, known: bool) -> Value {
     let facts = &prompt.facts;
     let name = prompt.name.as_str();
     let (ja, en) = label(house, &prompt.client);
@@ -45,6 +48,8 @@ fn text(house: &House, device: &Device, prompt: &Prompt) -> Value {
         "label": { "ja": ja, "en": en },
         "station": facts.station.to_string(),
         "zone": facts.zone,
+        // Nobody logged in to this account from there of late.
+        "new": !known && facts.station != Station::Unknown && prompt.test.is_none(),
         "opened": prompt.opened.millis(),
         "expires": prompt.expires.millis(),
         "crossing": prompt.crossing,

@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::pairing::picture;
 use super::{Pressed, methods};
-use crate::account::AccountId;
+use crate::account::{AccountId, FactorKind, Reason};
 use crate::factor::{Algorithm, RecoveryCode, Totp, typed_code};
 use crate::portal::page::{Failure, Frame, Next, go, show as show_page};
 use crate::portal::session::{Guarded, Head, Sent, SignedIn};
 use crate::portal::texts::{self, Words};
+use crate::portal::trail::Act;
 use crate::portal::visit::Visit;
 use crate::portal::{House, cookies};
 use crate::store::Proof;
@@ -25,8 +26,6 @@ const COOKIE: &str = "totp";
 const LIFE: Duration = Duration::from_secs(900);
 /// Recovery codes of a list.
 const RECOVERY_CODES: usize = 10;
-/// Factors of one account, as the store bounds them.
-const FACTORS: usize = 16;
 
 /// A seed that waits for its proof, nowhere but in its owner's browser.
 #[derive(Serialize, Deserialize)]
@@ -49,7 +48,7 @@ pub(super) async fn begin(
     Sent(signed, _): Sent<Pressed>,
 ) -> Result<Response, Failure> {
     let known = signed.fresh(&house, Next::Add).await?;
-    if known.is_some_and(|known| known.factors.len() >= FACTORS) {
+    if known.is_some_and(|known| known.factors.len() >= methods::MOST) {
         return Ok(go("/methods?done=many"));
     }
     let pending = Pending {
@@ -143,6 +142,12 @@ pub(super) async fn prove(
         let said = Some(t.totp_wrong);
         return scan_page(&house, (&visit, &signed), (totp, seed), (label, said));
     };
+    let act = Act {
+        reason: Reason::MethodAdded,
+        kind: FactorKind::Totp,
+        label,
+    };
+    signed.record(&house, &visit, act).await?;
     let (store, name) = (&house.rooms.store, &signed.session.name);
     let _factor = store
         .enrol_totp(signed.account(), name, label, totp, Proof::Step(step))
@@ -167,6 +172,12 @@ pub(super) async fn recovery(
     Sent(signed, _): Sent<Pressed>,
 ) -> Result<Response, Failure> {
     let _known = signed.fresh(&house, Next::Methods).await?;
+    let act = Act {
+        reason: Reason::RecoveryCodesMade,
+        kind: FactorKind::Recovery,
+        label: "",
+    };
+    signed.record(&house, &visit, act).await?;
     let store = &house.rooms.store;
     let (key, account) = (store.code_key(), signed.account());
     let codes: Vec<String> = (0..RECOVERY_CODES)

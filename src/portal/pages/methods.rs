@@ -9,14 +9,17 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::Chosen;
-use crate::account::{FactorKind, Language};
+use crate::account::{FactorKind, Language, Reason};
 use crate::portal::House;
 use crate::portal::page::{Failure, Frame, Next, go, show};
 use crate::portal::session::{Guarded, Sent, SignedIn};
 use crate::portal::texts::{self, Words};
+use crate::portal::trail::Act;
 use crate::portal::visit::Visit;
 use crate::store::{Enrolled, KnownAccount};
 
+/// Factors of one account, as the store bounds them.
+pub(super) const MOST: usize = 16;
 /// Characters of a name that somebody gives a method.
 const LABEL: usize = 64;
 
@@ -180,6 +183,7 @@ pub(super) async fn rename(
 /// Removes a method, unless it is the last by which its owner can log in.
 pub(super) async fn remove(
     State(house): State<Arc<House>>,
+    Extension(visit): Extension<Visit>,
     Sent(signed, chosen): Sent<Chosen>,
 ) -> Result<Response, Failure> {
     let known = signed.fresh(&house, Next::Methods).await?;
@@ -187,11 +191,31 @@ pub(super) async fn remove(
     if left.all(|id| id == chosen.id) && own(known.as_ref()).any(|own| own.id == chosen.id) {
         return Ok(go("/methods?done=last"));
     }
+    end(&house, (&visit, &signed), known.as_ref(), chosen.id).await?;
+    Ok(go("/methods?done=removed"))
+}
+
+/// Takes a method away.
+pub(super) async fn end(
+    house: &House,
+    (visit, signed): (&Visit, &SignedIn),
+    known: Option<&KnownAccount>,
+    id: i64,
+) -> Result<(), Failure> {
+    let factors = known.map(|known| known.factors.as_slice());
+    let mut factors = factors.unwrap_or_default().iter();
+    let factor = factors
+        .find(|factor| factor.id == id)
+        .ok_or(Failure::Nowhere)?;
+    let act = Act {
+        reason: Reason::MethodRemoved,
+        kind: factor.kind,
+        label: &factor.label,
+    };
+    signed.record(house, visit, act).await?;
     let store = &house.rooms.store;
-    match store.remove_factor(signed.account(), chosen.id).await? {
-        true => Ok(go("/methods?done=removed")),
-        false => Err(Failure::Nowhere),
-    }
+    let _was_there = store.remove_factor(signed.account(), id).await?;
+    Ok(())
 }
 
 #[derive(Template)]
@@ -251,13 +275,11 @@ pub(super) async fn lost(
 
 pub(super) async fn end_lost(
     State(house): State<Arc<House>>,
+    Extension(visit): Extension<Visit>,
     Sent(signed, chosen): Sent<Chosen>,
 ) -> Result<Response, Failure> {
-    let _known = signed.fresh(&house, Next::Lost).await?;
-    let store = &house.rooms.store;
-    if !store.remove_factor(signed.account(), chosen.id).await? {
-        return Err(Failure::Nowhere);
-    }
+    let known = signed.fresh(&house, Next::Lost).await?;
+    end(&house, (&visit, &signed), known.as_ref(), chosen.id).await?;
     let mut page = go("/lost?done=removed");
     // Whoever has the phone may be signed in on it.
     signed.alone(&house, page.headers_mut()).await?;

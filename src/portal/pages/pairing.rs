@@ -11,7 +11,7 @@ use axum::{Extension, Json};
 use qrcode::QrCode;
 use serde::{Deserialize, Serialize};
 
-use super::{Chosen, Pressed};
+use super::{Chosen, Pressed, methods};
 use crate::account::{AccountKey, AttemptId, FactorKind};
 use crate::portal::page::{Failure, Frame, Next, go, show as show_page};
 use crate::portal::session::{Head, Sent, SignedIn};
@@ -19,7 +19,7 @@ use crate::portal::texts::{self, Words};
 use crate::portal::visit::Visit;
 use crate::portal::{House, cookies};
 use crate::secret::random_array;
-use crate::store::PromptState;
+use crate::store::{Enrolled, PromptState};
 
 /// How long a code can be used.
 const CODE_LIFE: Duration = Duration::from_secs(300);
@@ -29,8 +29,6 @@ const LIFE: Duration = Duration::from_secs(900);
 const CHARACTERS: usize = 8;
 /// Crockford's: without the letters that are taken for digits or make words.
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/// After so many seconds the page is loaded anew where there are no scripts.
-const REFRESH: u32 = 5;
 
 const CODE: &str = "pairing";
 const TEST: &str = "test";
@@ -106,9 +104,22 @@ pub(super) fn picture(text: &str) -> Result<String, Failure> {
 /// Opens a pairing, in place of one that is open.
 pub(super) async fn begin(
     State(house): State<Arc<House>>,
+    Extension(visit): Extension<Visit>,
     Sent(signed, _): Sent<Pressed>,
 ) -> Result<Response, Failure> {
-    let _known = signed.fresh(&house, Next::Add).await?;
+    let known = signed.fresh(&house, Next::Add).await?;
+    let factors = known.as_ref().map(|known| known.factors.as_slice());
+    let factors = factors.unwrap_or_default();
+    // A phone that was never proven is one whose pairing was given up.
+    let given_up = |factor: &&Enrolled| factor.kind == FactorKind::Push && !factor.proven;
+    let mut left = factors.len();
+    for phone in factors.iter().filter(given_up) {
+        methods::end(&house, (&visit, &signed), known.as_ref(), phone.id).await?;
+        left = left.saturating_sub(1);
+    }
+    if left >= methods::MOST {
+        return Ok(go("/methods?done=many"));
+    }
     let code = new_code();
     let expires = house.rooms.clock.now().after(CODE_LIFE);
     let store = &house.rooms.store;
@@ -224,10 +235,6 @@ fn pair_page(
 ) -> Response {
     let setup = house.setup.load();
     let frame = Frame::new(&setup.settings, visit, Some(signed)).at(path);
-    let frame = match &step {
-        Step::Code { .. } | Step::Test { .. } => frame.refreshed(REFRESH),
-        Step::Again | Step::Over | Step::Done => frame,
-    };
     show_page(&Pair {
         frame,
         t: texts::words(visit.language),
@@ -260,8 +267,7 @@ pub(super) async fn begin_test(
 ) -> Result<Response, Failure> {
     let known = house.rooms.store.known(signed.account()).await?;
     let factors = known.map_or_else(Vec::new, |known| known.factors);
-    let is_hers =
-        |factor: &crate::store::Enrolled| factor.id == chosen.id && factor.kind == FactorKind::Push;
+    let is_hers = |factor: &Enrolled| factor.id == chosen.id && factor.kind == FactorKind::Push;
     if !factors.iter().any(is_hers) {
         return Err(Failure::Nowhere);
     }

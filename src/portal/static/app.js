@@ -9,6 +9,7 @@ const language = document.documentElement.lang;
 const app = at("app");
 const cards = new Map();
 let polling;
+let ticking;
 let again;
 
 const show = (state) => {
@@ -129,7 +130,7 @@ const fromOf = (request) =>
 
 const outcome = (title, told, kind) => {
   const card = at("outcome").content.firstElementChild.cloneNode(true);
-  card.classList.add(kind === "approved" ? "yes" : "no");
+  card.classList.add(kind === "approved" || kind === "tested" ? "yes" : "no");
   card.querySelector("h2").textContent = title;
   card.querySelector(".told").textContent = told;
   card.querySelector(".password").hidden = kind !== "reported";
@@ -167,7 +168,8 @@ const send = async (entry, word, number) => {
       entry.digits.value = "";
       return entry.digits.focus();
     }
-    finish(entry, answer.said.outcome.replaceAll("-", "_"));
+    const outcome = answer.said.outcome.replaceAll("-", "_");
+    finish(entry, entry.request.test && outcome === "approved" ? "tested" : outcome);
   } catch {
     line.textContent = say("offline");
     line.hidden = false;
@@ -182,6 +184,7 @@ const fill = (card, request) => {
   part("client").textContent = request.test ? say("test_title") : request.label[language];
   part("name").textContent = request.name;
   part("from").textContent = fromOf(request);
+  part("new-place").hidden = !request.new;
   const digits = part("digits");
   const asked = request.crossing !== "none";
   const label = part("ask");
@@ -268,7 +271,6 @@ const round = async (known, wait) => {
   at("offline").hidden = true;
   if (answer.status === 403) return show("gone"), 0;
   if (!answer.ok) return 10000;
-  if (answer.said.language !== language) at("device-name").lang = answer.said.language;
   at("device-name").textContent = answer.said.label;
   take(answer.requests);
   return 500;
@@ -312,7 +314,7 @@ const start = async () => {
   if (canRing && Notification.permission === "granted" && !known.noBell) {
     tellBell().catch(() => undefined);
   }
-  setInterval(tick, 1000);
+  ticking ??= setInterval(tick, 1000);
   await loop(known);
 };
 

@@ -112,6 +112,8 @@ pub(super) const WORDS: Words = Words {
     no_logins: "There is nothing.",
     what: "Where to",
     from: "Where from",
+    moment: "When",
+    new_place: "(!) A new place",
     when: "{time} ({ago} s ago)",
     method: "Method",
     reference: "Reference",
@@ -168,6 +170,8 @@ pub(super) const WORDS: Words = Words {
         not_taken: "This was not taken. Close the page and open it again.",
         replayed: "A copy of this device may be in use. Please add the device again.",
         title_approved: "Approved",
+        title_tested: "This device works",
+        told_tested: "Go back to your computer.",
         told_approved: "Go back to where you log in.",
         title_denied: "Denied",
         told_denied: "This login was stopped. If you did not cause it, change your password.",
@@ -198,6 +202,9 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::PushRefused => "What a device sent was not taken",
         Reason::PushNumberWrong => "The number typed on the device was wrong",
         Reason::ProvenLate => "Logged in after a late approval",
+        Reason::MethodAdded => "A method was added",
+        Reason::MethodRemoved => "A method was removed",
+        Reason::RecoveryCodesMade => "Recovery codes were made",
         Reason::BadName | Reason::UnknownRealm | Reason::UnknownUser | Reason::AmbiguousUser => {
             "The user name is wrong"
         }

@@ -116,6 +116,8 @@ pub(super) const WORDS: Words = Words {
     no_logins: "記録はありません。",
     what: "接続先",
     from: "接続元",
+    moment: "日時",
+    new_place: "▲ いつもと違う場所です",
     when: "{time}({ago}秒前)",
     method: "方法",
     reference: "番号",
@@ -172,6 +174,8 @@ pub(super) const WORDS: Words = Words {
         not_taken: "受け付けられませんでした。画面を閉じて、もう一度開いてください。",
         replayed: "この端末の控えがほかで使われた可能性があります。端末を登録し直してください。",
         title_approved: "承認しました",
+        title_tested: "端末は正しく動いています",
+        told_tested: "パソコンの画面に戻ってください。",
         told_approved: "ログインの画面に戻ってください。",
         title_denied: "拒否しました",
         told_denied: "このログインは止めました。身に覚えがなければ、パスワードを変更してください。",
@@ -202,6 +206,9 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::PushRefused => "端末からの応答を受け付けませんでした",
         Reason::PushNumberWrong => "端末で入力した数字が違いました",
         Reason::ProvenLate => "承認の後でログインしました",
+        Reason::MethodAdded => "方法を追加しました",
+        Reason::MethodRemoved => "方法を削除しました",
+        Reason::RecoveryCodesMade => "回復コードを作り直しました",
         Reason::BadName | Reason::UnknownRealm | Reason::UnknownUser | Reason::AmbiguousUser => {
             "ユーザー名が違います"
         }

@@ -118,6 +118,8 @@ pub(super) struct Words {
     pub(super) no_logins: &'static str,
     pub(super) what: &'static str,
     pub(super) from: &'static str,
+    pub(super) moment: &'static str,
+    pub(super) new_place: &'static str,
     pub(super) when: &'static str,
     pub(super) method: &'static str,
     pub(super) reference: &'static str,
@@ -179,6 +181,8 @@ pub(super) struct App {
     not_taken: &'static str,
     replayed: &'static str,
     title_approved: &'static str,
+    title_tested: &'static str,
+    told_tested: &'static str,
     told_approved: &'static str,
     title_denied: &'static str,
     told_denied: &'static str,
@@ -196,7 +200,7 @@ pub(super) struct App {
 
 impl Words {
     /// What the script is given, by the names that it knows.
-    pub(super) const fn for_script(&self) -> [(&'static str, &'static str); 32] {
+    pub(super) const fn for_script(&self) -> [(&'static str, &'static str); 34] {
         [
             ("pair_wrong", self.app.pair_wrong),
             ("bell_works", self.app.bell_works),
@@ -212,6 +216,8 @@ impl Words {
             ("not_taken", self.app.not_taken),
             ("replayed", self.app.replayed),
             ("title_approved", self.app.title_approved),
+            ("title_tested", self.app.title_tested),
+            ("told_tested", self.app.told_tested),
             ("told_approved", self.app.told_approved),
             ("title_denied", self.app.title_denied),
             ("told_denied", self.app.told_denied),

@@ -111,5 +111,4 @@ SELECT account, newest, factors, stations, push FROM account_change ORDER BY seq
 SELECT max(seq) FROM account_change
 
 -- :remove-changes
-DELETE FROM account_change WHERE seq IN (
-    SELECT seq FROM account_change WHERE seq <= ?1 ORDER BY seq LIMIT ?2)
+DELETE FROM account_change WHERE seq <= min(?1, (SELECT min(seq) FROM account_change) - 1 + ?2)

@@ -10,7 +10,7 @@ use super::Writing;
 use crate::clock::Timestamp;
 use crate::store::Error;
 
-/// Changes that begin a round. At hand they take some 8 MiB, reading them at the start a tenth of a second; of 100,000
+/// Changes that begin a round. At hand they take some 10 MiB, reading them at the start a tenth of a second; of 100,000
 /// accounts five share a page then, which is written once for all of them.
 const MANY: usize = 32 << 10;
 /// Changes that are older begin one, too; and such a round does not wait for logins.

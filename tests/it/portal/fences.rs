@@ -24,7 +24,8 @@ fn fenced(path: &str, page: &Page) {
     assert_eq!(field("cross-origin-opener-policy"), "same-origin");
     assert!(field("permissions-policy").contains("camera=()"));
     let cache = field("cache-control");
-    assert!(cache == "no-store" || path.starts_with("/static/") || path == "/worker.js");
+    let file = path.starts_with("/static/") || path == "/worker.js";
+    assert_eq!(cache, if file { "no-cache" } else { "no-store" }, "{path}");
 }
 
 fn plain(path: &str, page: &Page) {
@@ -74,6 +75,8 @@ fn every_page_is_fenced_and_in_both_languages() {
             fenced(path, &page);
             plain(path, &page);
             shows(&page, &format!("<html lang=\"{lang}\">"));
+            let other = if lang == "ja" { "en" } else { "ja" };
+            shows(&page, &format!("?lang={other}\" lang=\"{other}\""));
             let words = words(&page).replace("日本語", "").replace("関所", "");
             let japanese = words.chars().any(|c| ('ぁ'..='ん').contains(&c));
             assert_eq!(japanese, lang == "ja", "{path}: {words}");

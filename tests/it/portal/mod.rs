@@ -1,6 +1,9 @@
 //! The portal of the real daemon, with a real directory: pages as a browser without scripts sees them, and phones as they speak.
 
 mod fences;
+mod listening;
+mod methods;
+mod odd;
 mod pairing;
 mod phone;
 mod signin;
@@ -69,14 +72,6 @@ impl House {
         let page = visitor.code(&code(SEED, 0));
         assert_eq!(page.status, 200, "{}", page.body);
         assert!(page.body.contains("Sign out"), "{}", page.body);
-        visitor
-    }
-
-    /// The same with the next code, for whoever has used this one.
-    pub fn signed_in_later(&self, user: &str) -> Visitor {
-        let mut visitor = self.visitor();
-        visitor.password(user, &format!("{user}-password"));
-        shows(&visitor.code(&code(SEED, 1)), "Sign out");
         visitor
     }
 

@@ -27,7 +27,14 @@ fn a_login_is_approved_on_a_phone() {
     let wrong = if number == "00" { "01" } else { "00" };
     assert_eq!(phone.say(&request, "approve", wrong), "wrong-number");
     assert_eq!(phone.say(&request, "approve", &number), "approved");
+    assert_eq!(request["new"], true);
     assert!(nas.respond("taro", &challenge, "OK").accepted());
+    let _challenge = nas.login("taro", "taro-password");
+    assert_eq!(
+        phone.request()["new"],
+        false,
+        "it logged in from there before"
+    );
     let page = visitor.get("/logins");
     shows(&page, "Campus VPN");
     shows(&page, "Logged in");
@@ -179,7 +186,7 @@ fn codes_are_used_once_and_wrong_ones_are_limited() {
     );
     let again = visitor.press("/methods/add", "/methods/add/device", &[]);
     assert_ne!(again.number(), code);
-    let statuses: Vec<u16> = (0..12)
+    let statuses: Vec<u16> = (0..40)
         .map(|_| {
             Phone::try_pair(house.portal, "0000-0000")
                 .err()
@@ -202,11 +209,94 @@ fn codes_are_used_once_and_wrong_ones_are_limited() {
 fn an_unproven_phone_sees_its_test_alone() {
     let house = House::new();
     let mut visitor = house.signed_in("taro");
+    let proven = house.pair(&mut visitor);
     let page = visitor.press("/methods/add", "/methods/add/device", &[]);
     let mut phone = Phone::try_pair(house.portal, &page.number()).unwrap();
-    let proven = house.pair(&mut house.signed_in_later("taro"));
     let _challenge = house.daemon.nas().login("taro", "taro-password");
     assert!(phone.waiting().is_empty());
     let request = proven.request();
     assert_eq!(phone.say(&request, "approve", "42"), "403");
+    shows(&visitor.get("/methods"), "Not proven yet.");
+    // Whoever begins anew has given it up.
+    visitor.press("/methods/add", "/methods/add/device", &[]);
+    assert_eq!(
+        tell(house.portal, "/device/poll", &phone.question(now())).status,
+        403
+    );
+    assert_eq!(
+        proven.waiting().len(),
+        0,
+        "what waited is withdrawn with it"
+    );
+}
+
+#[test]
+fn a_number_that_was_wrong_twice_ends_the_test() {
+    let house = House::new();
+    let mut visitor = house.signed_in("taro");
+    let page = visitor.press("/methods/add", "/methods/add/device", &[]);
+    let mut phone = Phone::try_pair(house.portal, &page.number()).unwrap();
+    let number = visitor.get("/methods/add/device").number();
+    assert_eq!(
+        visitor.get("/methods/add/device").number(),
+        number,
+        "loaded again"
+    );
+    let state = visitor.get("/methods/add/device/state");
+    assert_eq!(state.body, "{\"state\":\"test\"}");
+    let wrong = if number == "00" { "01" } else { "00" };
+    let test = phone.request();
+    assert_eq!(phone.say(&test, "approve", wrong), "wrong-number");
+    assert_eq!(phone.say(&test, "approve", wrong), "wrong-number-again");
+    let page = visitor.get("/methods/add/device");
+    shows(&page, "The test did not succeed.");
+    let id = phone.id.to_string();
+    let page = visitor.press("/methods", "/methods/test", &[("id", &id)]);
+    let test = phone.request();
+    assert_eq!(phone.say(&test, "approve", &page.number()), "approved");
+    shows(&visitor.get("/methods/test"), "The device works");
+    shows(
+        &visitor.get("/methods"),
+        "Prompts arrive only while the app is open.",
+    );
+}
+
+#[test]
+fn an_open_page_is_told_at_once() {
+    let house = House::new();
+    let mut visitor = house.signed_in("taro");
+    let phone = house.pair(&mut visitor);
+    let mut question = phone.question(now());
+    question["wait"] = json!(true);
+    let (to, begun) = (house.portal, now());
+    let waiting = std::thread::spawn(move || tell(to, "/device/poll", &question));
+    let _challenge = house.daemon.nas().login("taro", "taro-password");
+    let page = waiting.join().unwrap();
+    assert_eq!(phone.believed(&page).len(), 1);
+    assert!(now() - begun < 15_000);
+    // What the page shows already is not told again; that it is over, is.
+    let request = phone.request();
+    let mut question = phone.question(now());
+    question["wait"] = json!(true);
+    question["seen"] = json!([request["prompt"]]);
+    let waiting = std::thread::spawn(move || tell(to, "/device/poll", &question));
+    let mut phone = phone;
+    assert_eq!(phone.say(&request, "deny", ""), "denied");
+    assert!(phone.believed(&waiting.join().unwrap()).is_empty());
+}
+
+#[test]
+fn an_open_page_keeps_nobody_from_stopping() {
+    let mut house = House::new();
+    let mut visitor = house.signed_in("taro");
+    let phone = house.pair(&mut visitor);
+    let mut question = phone.question(now());
+    question["wait"] = json!(true);
+    let to = house.portal;
+    let waiting = std::thread::spawn(move || tell(to, "/device/poll", &question));
+    house.daemon.wait_log("portal");
+    let begun = now();
+    assert_eq!(house.daemon.stop(), Some(0));
+    assert!(now() - begun < 8000);
+    let _either = waiting.join();
 }

@@ -1,9 +1,9 @@
 //! A phone as the portal sees one: it has a key, and signs JSON.
 
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use data_encoding::BASE64URL_NOPAD;
+use sekisho::clock::Clock;
 use sekisho::factor::{DeviceKey, SIGNATURE, Signer};
 use serde_json::{Value, json};
 
@@ -21,8 +21,7 @@ pub struct Phone {
 
 /// Milliseconds since the epoch.
 pub fn now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(now.as_millis()).unwrap()
+    Clock::system().now().millis()
 }
 
 /// Sends JSON to the portal, without cookies.

@@ -220,6 +220,7 @@ async fn stations_are_at_most_32_and_the_one_not_seen_for_longest_goes() {
     assert!(knows(33) && !knows(3));
     shop.store.sweep().await.unwrap();
     assert!(knows(33) && knows(1) && !knows(3));
+    drop(shop.store);
     let text: String = rusqlite::Connection::open(shop.folder.path().join("sekisho.db"))
         .unwrap()
         .query_row("SELECT stations FROM account", [], |row| row.get(0))
