@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sekisho::secret::Secret;
 use sekisho::wire::Query;
 
-use crate::world::{CLIENTS, SECRET, World};
+use crate::world::{CLIENTS, SECRET, World, station};
 use crate::{COPIES, RETRANSMIT};
 
 /// A socket has so many identifiers.
@@ -123,12 +123,7 @@ fn socket(client: usize, server: SocketAddr) -> UdpSocket {
 
 fn packet(world: &World, number: usize) -> Vec<u8> {
     let secret = Secret::from(SECRET);
-    let station = format!(
-        "10.{}.{}.{}",
-        number >> 16 & 255,
-        number >> 8 & 255,
-        number & 255
-    );
+    let station = station(number);
     Query::access((number % IDENTIFIERS) as u8)
         .with(1, world.name(number).as_bytes())
         .with_password(&secret, world.password(number).as_bytes())

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use data_encoding::BASE64URL_NOPAD;
 use sekisho::account::{AccountId, AttemptId, ClientName, Station};
@@ -10,10 +10,12 @@ use sekisho::clock::Timestamp;
 use sekisho::factor::{Response, Subject, decision_text, poll_text};
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, station};
 
-/// Connections to the portal.
+/// Connections to the portal, as from a reverse proxy.
 const CONNECTIONS: usize = 2;
+/// Between two approvals of a connection: the portal takes 2,000 messages of devices a second, and an approval is two.
+const EVERY: Duration = Duration::from_micros(2100);
 
 /// Approves everything.
 pub(crate) fn approve(world: &World) {
@@ -21,7 +23,11 @@ pub(crate) fn approve(world: &World) {
         for part in 0..CONNECTIONS {
             scope.spawn(move || {
                 let mut portal = Portal::connect(world);
+                let mut next = Instant::now();
                 for number in (part..world.people).step_by(CONNECTIONS) {
+                    std::thread::sleep(next.saturating_duration_since(Instant::now()));
+                    next += EVERY;
+                    portal.station = station(number);
                     approve_one(world, number, &mut portal);
                 }
             });
@@ -69,6 +75,8 @@ fn approve_one(world: &World, number: usize, portal: &mut Portal) {
 struct Portal {
     stream: BufReader<TcpStream>,
     host: String,
+    /// Where the phone is.
+    station: String,
 }
 
 impl Portal {
@@ -78,14 +86,16 @@ impl Portal {
         Self {
             stream: BufReader::new(stream),
             host: format!("localhost:{}", world.portal.port()),
+            station: String::new(),
         }
     }
 
     fn post(&mut self, path: &str, body: &Value) -> Value {
         let body = body.to_string();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nX-Forwarded-For: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.host,
+            self.station,
             body.len()
         );
         self.stream.get_mut().write_all(head.as_bytes()).unwrap();

@@ -121,13 +121,19 @@ impl World {
     }
 }
 
+/// Where a person is.
+pub(crate) fn station(number: usize) -> String {
+    let [_, high, middle, low] = (number as u32).to_be_bytes();
+    format!("10.{high}.{middle}.{low}")
+}
+
 fn configuration(home: &Path, url: &str, (radius, portal): (SocketAddr, SocketAddr)) -> String {
     let place = home.display();
     let mut text = format!(
         "[radius]\nlisten = [\"{radius}\"]\n[log]\nto = \"stderr\"\nlevel = \"warn\"\n[store]\nfolder = \"{place}/state\"\n\
          key-file = \"{place}/master.key\"\n[control]\nsocket = \"{place}/control.sock\"\n\
          [login]\nprompt-life = \"10m\"\n\
-         [portal]\nlisten = \"{portal}\"\nurl = \"http://localhost:{}\"\n\
+         [portal]\nlisten = \"{portal}\"\nurl = \"http://localhost:{}\"\ntrusted-proxy = [\"127.0.0.1\"]\n\
          [directory.bench]\nservers = [\"{url}\"]\nbase = \"ou=people,dc=bench\"\nuser-filter = \"(uid={{user}})\"\n\
          bind-dn = \"cn=admin,dc=bench\"\npassword = \"admin\"\ngroups = \"none\"\n\
          [client.load]\naddress = [\"127.0.0.1\"]\nsecret = \"{SECRET}\"\ncode = [\"appended\"]\n\

@@ -8,6 +8,7 @@
 
 mod clients;
 mod directories;
+mod doorbells;
 mod fault;
 mod gateways;
 mod gear;
@@ -41,7 +42,7 @@ pub struct Settings {
     pub directories: Vec<directory::Settings>,
     /// `[login]`, `[zone.*]`, `[[rule]]`, and more.
     pub access: access::Settings,
-    /// `[sms]`, `[voice]`.
+    /// `[sms]`, `[voice]`, `[push]`, `[alert]`.
     pub channel: channel::Settings,
     /// `[portal]`, if there is one.
     pub portal: Option<crate::portal::Settings>,
@@ -124,7 +125,7 @@ pub fn station_source(name: &str) -> Option<StationSource> {
 /// Every key that the file may hold, by table and name.
 #[must_use]
 pub fn keys() -> Vec<Key> {
-    let text = "[directory.a]\n[client.a]\n[zone.a]\n[[rule]]\n[[reply]]\nvendor = [{}]\n[[sms.gateway]]\n[[voice.gateway]]\n";
+    let text = "[directory.a]\n[client.a]\n[zone.a]\n[[rule]]\n[[reply]]\nvendor = [{}]\n[[sms.gateway]]\n[[voice.gateway]]\n[[push.service]]\n";
     let source = Source {
         path: PathBuf::new(),
         text: text.to_owned(),
@@ -171,7 +172,9 @@ fn assemble(root: &Table<'_>) -> Settings {
     let portal = portal::read(root, &access);
     let origin = portal.as_ref().map(|portal| portal.url.origin());
     access.portal = origin.unwrap_or_default().into();
-    let channel = gateways::read(root, &server.clients);
+    let mut channel = gateways::read(root, &server.clients);
+    channel.push = doorbells::push(root);
+    channel.alerts = doorbells::alerts(root);
     Settings {
         server,
         directories: directories.settings,

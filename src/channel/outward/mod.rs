@@ -6,6 +6,7 @@ mod address;
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -105,6 +106,15 @@ impl Endpoint {
         self.url.scheme() == "http"
     }
 
+    /// Whether the server is on this host, by its name or address.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match host_address(&self.url) {
+            Some(address) => address.to_canonical().is_loopback(),
+            None => self.url.host_str() == Some("localhost"),
+        }
+    }
+
     pub(super) fn client(&self) -> io::Result<Client> {
         match self.is_clear() {
             // No TLS is spoken, so no roots are looked for.
@@ -128,13 +138,13 @@ impl fmt::Debug for Endpoint {
 /// Whether the host is a name, which is judged when it is resolved, or an address of the world. An address in a URL is never
 /// resolved.
 fn is_public_host(url: &Url) -> bool {
-    let Some(host) = url.host_str() else {
-        return false;
-    };
-    match host.trim_matches(['[', ']']).parse() {
-        Ok(address) => is_public(address),
-        Err(_) => true,
-    }
+    url.has_host() && host_address(url).is_none_or(is_public)
+}
+
+/// The address that stands in a URL in the place of a name.
+fn host_address(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?;
+    host.trim_matches(['[', ']']).parse().ok()
 }
 
 /// A client for https, which trusts the CAs of the file or the system's.
@@ -210,6 +220,8 @@ impl Resolve for PublicAlone {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -265,5 +277,16 @@ mod tests {
         let name: Name = "localhost".parse().unwrap();
         let error = PublicAlone.resolve(name).await.err().unwrap();
         assert!(error.is::<NotPublic>(), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_endpoint_of_the_world_lies_inside(text in "(https?://)?[-0-9a-fA-Fx.:\\[\\]@/#?]{0,40}|.{0,60}") {
+            if let Ok(endpoint) = Endpoint::read(&text, Reach::Public, None) {
+                prop_assert_eq!(endpoint.url().scheme(), "https");
+                prop_assert!(endpoint.url().has_host() && endpoint.url().username().is_empty());
+                prop_assert!(host_address(endpoint.url()).is_none_or(is_public), "{}", text);
+            }
+        }
     }
 }

@@ -114,7 +114,7 @@ pub struct Ring {
     pub language: Language,
     /// What the site is called, before the fixed words; may be empty.
     pub sender: String,
-    /// The portal's address, such as `https://mfa.example.ac.jp`; `/approve` there is opened.
+    /// The portal's address, such as `https://mfa.example.ac.jp`; `/app` there is opened.
     pub portal: String,
 }
 
@@ -145,8 +145,8 @@ impl Words {
     /// The fixed words of experience, in the ring's language.
     fn of(ring: &Ring) -> Result<Self, Rung> {
         let portal = ring.portal.trim_end_matches('/');
-        if portal.len() > PORTAL || !portal.starts_with("http") || portal.contains(char::is_control)
-        {
+        let is_web = portal.starts_with("https://") || portal.starts_with("http://");
+        if portal.len() > PORTAL || !is_web || portal.contains(char::is_control) {
             return Err(Rung::Refused("the portal's address is none".to_owned()));
         }
         if !is_word(&ring.prompt, ID) {
@@ -169,7 +169,7 @@ impl Words {
         Ok(Self {
             title,
             body,
-            navigate: format!("{portal}/approve"),
+            navigate: format!("{portal}/app"),
         })
     }
 }

@@ -77,6 +77,8 @@ async fn why(response: Response) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -96,6 +98,15 @@ mod tests {
         ] {
             let wait = retry_after(value, now).map(|wait| wait.as_secs());
             assert_eq!(wait, seconds, "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_longer_than_the_longest(value in "[0-9]{0,30}|.{0,40}", now in any::<i64>()) {
+            if let Some(wait) = retry_after(&value, Timestamp::from_millis(now)) {
+                prop_assert!(wait <= LONGEST && !wait.is_zero());
+            }
         }
     }
 }

@@ -58,7 +58,7 @@ impl Subject {
     ///
     /// When it is neither, or cannot be a real one.
     pub fn read(text: &str) -> Result<Self, BadSubject> {
-        if text.len() > SUBJECT || !text.is_ascii() {
+        if text.len() > SUBJECT || !text.bytes().all(|octet| octet.is_ascii_graphic()) {
             return Err(BadSubject::Form);
         }
         let domain = match text.strip_prefix("mailto:") {
@@ -217,6 +217,7 @@ impl fmt::Debug for VapidKey {
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -308,6 +309,7 @@ mod tests {
             ("https://u:p@mfa.example.ac.jp", BadSubject::Form),
             ("mailto:", BadSubject::Form),
             ("mailto:mfa", BadSubject::Form),
+            ("https://mfa.example.ac.jp/\n", BadSubject::Form),
             ("mailto:窓口@example.ac.jp", BadSubject::Form),
             ("mailto:mfa@localhost", BadSubject::Unreal),
             ("https://localhost", BadSubject::Unreal),
@@ -318,6 +320,16 @@ mod tests {
             ("https://mfa", BadSubject::Unreal),
         ] {
             assert_eq!(Subject::read(bad), Err(why), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_a_subject_or_not(text in "(https://|mailto:)?[ -~]{0,60}|.{0,300}") {
+            if let Ok(subject) = Subject::read(&text) {
+                prop_assert!(subject.as_str().starts_with("https://") || subject.as_str().starts_with("mailto:"));
+                prop_assert!(!subject.as_str().contains(char::is_control));
+            }
         }
     }
 }

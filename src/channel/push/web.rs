@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Client, Url};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::encryption::encrypt;
 use super::services::{Service, is_browsers};
@@ -40,7 +41,7 @@ pub(super) struct Sender<'a> {
 pub(in crate::channel) struct WebPusher {
     subject: Subject,
     ttl: Duration,
-    browsers: Client,
+    browsers: Option<Client>,
     services: Vec<(Service, Client)>,
 }
 
@@ -50,7 +51,7 @@ impl WebPusher {
         Ok(Self {
             subject: settings.subject.clone(),
             ttl: settings.ttl,
-            browsers: outward::client(None, Reach::Public)?,
+            browsers: browsers(settings)?,
             services: settings
                 .services
                 .iter()
@@ -71,7 +72,7 @@ impl WebPusher {
             .find(|(service, _)| service.has(endpoint));
         match own {
             Some((_, client)) => Some(client),
-            None => is_browsers(endpoint).then_some(&self.browsers),
+            None => self.browsers.as_ref().filter(|_| is_browsers(endpoint)),
         }
     }
 
@@ -108,21 +109,39 @@ impl WebPusher {
         rung::of(asked.send().await, now).await
     }
 
-    /// Whether anything answers at each push service whose host is known.
+    /// Whether anything answers at each push service whose host is known. All are asked at once: where none can be reached, each
+    /// takes its time.
     pub(in crate::channel) async fn probe(&self) -> Vec<(Arc<str>, Result<(), String>)> {
-        let mut seen = Vec::new();
         let browsers = PROBED
             .iter()
-            .filter_map(|url| Some((Url::parse(url).ok()?, &self.browsers)));
+            .filter_map(|url| Some((Url::parse(url).ok()?, self.browsers.as_ref()?)));
         let own = self
             .services
             .iter()
             .map(|(service, client)| (service.endpoint().url().clone(), client));
-        for (url, client) in browsers.chain(own) {
-            let name = format!("push {}", url.host_str().unwrap_or_default());
-            seen.push((name.into(), outward::probe(client, url).await));
+        let mut probes = JoinSet::new();
+        for (place, (url, client)) in browsers.chain(own).enumerate() {
+            let client = client.clone();
+            probes.spawn(async move {
+                let name = format!("push {}", url.host_str().unwrap_or_default());
+                (place, name, outward::probe(&client, url).await)
+            });
         }
-        seen
+        let mut seen = probes.join_all().await;
+        seen.sort_by_key(|(place, ..)| *place);
+        let named = |(_, name, result): (_, String, _)| (name.into(), result);
+        seen.into_iter().map(named).collect()
+    }
+}
+
+/// The client for the push services of browsers' makers. A closed network has a service of its own, and may trust nobody else.
+fn browsers(settings: &WebPush) -> io::Result<Option<Client>> {
+    match outward::client(None, Reach::Public) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !settings.services.is_empty() => {
+            log::warn!("push services of browsers are not asked: {error}");
+            Ok(None)
+        }
+        client => client.map(Some),
     }
 }
 

@@ -131,7 +131,7 @@ mod tests {
             r#"{"prompt":"p","decision":"approve","number":7}"#,
             r#"{"prompt":"p","decision":"approve","number":""}"#,
             r#"{"prompt":"p","decision":"approve","number":"1234567890"}"#,
-            r#"{"prompt":"p","decision":"approve","number":"12"}"#,
+            "{\"prompt\":\"p\",\"decision\":\"approve\",\"number\":\"\u{ff11}\u{ff12}\"}",
             r#"{"prompt":"p","decision":"approve","decision":"deny"}"#,
             r#"{"prompt":"p","decision":"approve","version":1}"#,
             r#"{"prompt":"../p","decision":"approve"}"#,

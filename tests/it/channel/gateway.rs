@@ -30,6 +30,8 @@ impl Asked {
 #[derive(Clone)]
 pub(crate) enum Answer {
     Says(u16, &'static str),
+    /// With these headers and this body.
+    Tells(u16, Vec<(&'static str, String)>, String),
     Redirects(String),
     Giant,
     Never,
@@ -117,6 +119,12 @@ async fn respond(answer: &Answer) -> Response<Body> {
     let respond = |status: u16| Response::builder().status(status);
     match answer {
         Answer::Says(status, body) => respond(*status).body(Body::from(*body)),
+        Answer::Tells(status, headers, body) => headers
+            .iter()
+            .fold(respond(*status), |respond, (name, value)| {
+                respond.header(*name, value)
+            })
+            .body(Body::from(body.clone())),
         Answer::Redirects(to) => respond(307).header("location", to).body(Body::empty()),
         Answer::Giant => respond(200).body(Body::from(vec![b' '; 8 * 1024 * 1024])),
         Answer::Never => std::future::pending().await,

@@ -1,8 +1,12 @@
 //! Messages through real HTTP gateways on loopback, and the spool.
 
 mod gateway;
+mod hosts;
+mod mail;
+mod push;
 mod spool;
 mod tls;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;

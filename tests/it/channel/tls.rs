@@ -14,7 +14,7 @@ use super::gateway::{Answer, Gateway};
 use super::{TEXT, deadline, http, message, settings, template};
 
 /// A CA of our own, and a server that shows its certificate.
-fn authority() -> (String, TlsAcceptor) {
+pub(super) fn authority() -> (String, TlsAcceptor) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

@@ -271,8 +271,13 @@ fn faults(text: &str) -> Vec<Fault> {
 
 #[test]
 fn each_fault_is_said_at_its_place() {
+    judge(FAULTY);
+}
+
+/// Each addition to a sound file has one fault, where the mark is and with the words beside it.
+pub(super) fn judge(faulty: &[(&str, &str)]) {
     let mut wrong = Vec::new();
-    for (added, said) in FAULTY {
+    for (added, said) in faulty {
         let marked = format!("{SOUND}{added}");
         let place = marked.find(MARK).map(|at| {
             let before = &marked[..at];

@@ -1,5 +1,6 @@
 //! The file: every fault with its place, the shipped files, the manual page, secrets on the disk.
 
+mod doorbells;
 mod faults;
 mod files;
 mod gear;

@@ -1,5 +1,7 @@
 //! Pairing, and what a paired phone may do.
 
+use data_encoding::BASE64URL_NOPAD;
+use sekisho::factor::Signer;
 use serde_json::{Value, json};
 
 use super::phone::{Phone, now, outcome, tell};
@@ -299,4 +301,53 @@ fn an_open_page_keeps_nobody_from_stopping() {
     assert_eq!(house.daemon.stop(), Some(0));
     assert!(now() - begun < 8000);
     let _either = waiting.join();
+}
+
+#[test]
+fn a_doorbell_is_taken_from_services_that_are_allowed() {
+    let push = "[push]\nsubject = \"https://mfa.example.ac.jp\"\n";
+    let house = House::start("code = [\"challenge\"]\npush = [\"shown\"]", "", push);
+    let mut visitor = house.signed_in("taro");
+    let mut phone = house.pair(&mut visitor);
+    shows(&visitor.get("/app"), "data-vapid=\"B");
+    let key = Signer::new(&Signer::generate()).unwrap().public();
+    let bell = |endpoint: &str| {
+        let p256dh = BASE64URL_NOPAD.encode(&key);
+        let keys = json!({ "p256dh": p256dh, "auth": "BTBZMqHH6r4Tts7J_aSIgg" });
+        json!({ "endpoint": endpoint, "expirationTime": null, "keys": keys }).to_string()
+    };
+    for (bell, status) in [
+        (bell("https://evil.example/push"), 403),
+        (bell("https://127.0.0.1/push"), 403),
+        (
+            bell("http://updates.push.services.mozilla.com/wpush/v2/a"),
+            403,
+        ),
+        ("{}".into(), 403),
+        ("no\nbell".into(), 403),
+        (
+            bell("https://updates.push.services.mozilla.com/wpush/v2/a"),
+            200,
+        ),
+    ] {
+        let told = phone.bell(&bell);
+        let page = tell(house.portal, "/device/bell", &told);
+        assert_eq!(page.status, status, "{bell}");
+        let again = tell(house.portal, "/device/bell", &told);
+        assert_eq!(again.status, 403, "what was signed once is used once");
+    }
+    shows(&visitor.get("/methods"), "Notifications arrive.");
+    let told = phone.bell("");
+    assert_eq!(tell(house.portal, "/device/bell", &told).status, 200);
+    shows(
+        &visitor.get("/methods"),
+        "Prompts arrive only while the app is open.",
+    );
+    // Answers of a push service that is not configured.
+    let answer = tell(
+        house.portal,
+        "/push/answer",
+        &json!({ "prompt": "x", "decision": "approve" }),
+    );
+    assert_eq!(answer.status, 403);
 }

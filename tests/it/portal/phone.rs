@@ -127,6 +127,14 @@ impl Phone {
         })
     }
 
+    /// Says where its doorbell is.
+    pub fn bell(&mut self, bell: &str) -> Value {
+        self.counter += 1;
+        let (id, counter) = (self.id, self.counter);
+        let signature = self.sign(&format!("sekisho doorbell 1\n{id}\n{counter}\n{bell}\n"));
+        json!({ "device": id, "counter": counter, "bell": bell, "signature": signature })
+    }
+
     /// Decides, and gives the word for what came of it; the status, if it was refused.
     pub fn say(&mut self, request: &Value, word: &str, number: &str) -> String {
         let decision = self.signed(request, word, number);
