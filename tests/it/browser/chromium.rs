@@ -66,8 +66,20 @@ impl Chromium {
         let devtools = Devtools::new(to, from, Deadline::after(LIFE));
         let version = devtools.try_call("", "Browser.getVersion", json!({}));
         assert!(version.is_ok(), "{version:?}\n{}", process.log());
-        let (_, keeper) = attach(&devtools);
-        let _nothing = devtools.call(&keeper, "ServiceWorker.enable", json!({}));
+        let (_, keeper) = attach(&devtools, json!({}));
+        for (method, how) in [
+            ("ServiceWorker.enable", json!({})),
+            (
+                "BackgroundService.startObserving",
+                json!({ "service": "notifications" }),
+            ),
+            (
+                "BackgroundService.setRecording",
+                json!({ "service": "notifications", "shouldRecord": true }),
+            ),
+        ] {
+            let _nothing = devtools.call(&keeper, method, how);
+        }
         Self {
             devtools,
             keeper,
@@ -77,7 +89,15 @@ impl Chromium {
 
     /// Opens an empty page.
     pub(super) fn page(&self, screen: Screen) -> Page<'_> {
-        Page::new(&self.devtools, attach(&self.devtools), screen)
+        Page::new(&self.devtools, attach(&self.devtools, json!({})), screen)
+    }
+
+    /// The same with cookies and storage of its own, as on another machine.
+    pub(super) fn page_apart(&self, screen: Screen) -> Page<'_> {
+        let apart = self
+            .devtools
+            .call("", "Target.createBrowserContext", json!({}));
+        Page::new(&self.devtools, attach(&self.devtools, apart), screen)
     }
 
     /// Lets an origin show notifications, without asking.
@@ -113,6 +133,39 @@ impl Chromium {
             .wait(what, || self.worker_is(script, state).then_some(()));
     }
 
+    /// Waits until so many notifications were shown: title and text of each. Whoever asks a worker for them before that makes
+    /// Chromium forget what it is about to show.
+    pub(super) fn shown(&self, count: usize) -> Vec<[String; 2]> {
+        self.devtools.deadline().wait(
+            || format!("{count} notifications were never shown"),
+            || {
+                let shown = self.devtools.events(&self.keeper, displayed);
+                (shown.len() >= count).then_some(shown)
+            },
+        )
+    }
+
+    /// What an expression comes to in a worker that runs.
+    pub(super) fn in_worker(&self, script: &str, expression: &str) -> Value {
+        let all = self.devtools.call("", "Target.getTargets", json!({}));
+        let mut targets = all["targetInfos"].as_array().unwrap().iter();
+        let worker = targets.find(|it| it["type"] == "service_worker" && it["url"] == script);
+        let target = &worker.expect("a worker that runs")["targetId"];
+        let session = join(&self.devtools, target);
+        let mut said = self.devtools.call(
+            &session,
+            "Runtime.evaluate",
+            json!({ "expression": expression, "awaitPromise": true, "returnByValue": true }),
+        );
+        assert_eq!(said["exceptionDetails"], Value::Null, "{expression}");
+        let _nothing = self.devtools.call(
+            "",
+            "Target.detachFromTarget",
+            json!({ "sessionId": session }),
+        );
+        said["result"]["value"].take()
+    }
+
     fn worker_is(&self, script: &str, state: &str) -> bool {
         let of = |event: &Value| {
             let versions = event["params"]["versions"].as_array()?;
@@ -132,15 +185,32 @@ impl Chromium {
     }
 }
 
-/// Opens an empty page: its target and session.
-fn attach(devtools: &Devtools) -> (String, String) {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let made = devtools.call("", "Target.createTarget", json!({ "url": "about:blank" }));
-    let target = text(&made["targetId"]);
+/// Title and text of a notification, if an event tells that it was shown.
+fn displayed(event: &Value) -> Option<[String; 2]> {
+    let event = &event["params"]["backgroundServiceEvent"];
+    let is_one = event["eventName"].as_str()?.contains("displayed");
+    let told = event["eventMetadata"].as_array()?;
+    let part = |key: &str| {
+        let part = told.iter().find(|part| part["key"] == key)?;
+        part["value"].as_str().map(str::to_owned)
+    };
+    is_one.then_some([part("Title")?, part("Body").unwrap_or_default()])
+}
+
+/// Opens an empty page, in a context if it is told one: its target and session.
+fn attach(devtools: &Devtools, mut place: Value) -> (String, String) {
+    place["url"] = "about:blank".into();
+    let made = devtools.call("", "Target.createTarget", place);
+    let target = &made["targetId"];
+    (target.as_str().unwrap().to_owned(), join(devtools, target))
+}
+
+/// Joins a target: the session.
+fn join(devtools: &Devtools, target: &Value) -> String {
     let attached = devtools.call(
         "",
         "Target.attachToTarget",
         json!({ "targetId": target, "flatten": true }),
     );
-    (target, text(&attached["sessionId"]))
+    attached["sessionId"].as_str().unwrap().to_owned()
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,6 +13,8 @@ use super::process::Deadline;
 
 /// Events kept: more than any test makes; the oldest go first.
 const EVENTS: usize = 20_000;
+/// How long an answer or an event may take.
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// What the browser has told so far.
 #[derive(Default)]
@@ -60,6 +63,16 @@ impl Devtools {
         method: &str,
         parameters: Value,
     ) -> Result<Value, String> {
+        self.ask((session, method), parameters, ANSWER)
+    }
+
+    /// The same with another patience.
+    pub(super) fn ask(
+        &self,
+        (session, method): (&str, &str),
+        parameters: Value,
+        patience: Duration,
+    ) -> Result<Value, String> {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let mut message = json!({ "id": id, "method": method });
         message["params"] = parameters;
@@ -73,10 +86,11 @@ impl Devtools {
             .unwrap()
             .write_all(&octets)
             .map_err(|error| format!("{method}: {error}"))?;
-        let mut answer = self.wait(method, |told| {
+        let answer = self.wait(patience, |told| {
             let ended = told.ended.then(|| json!({ "error": "the browser ended" }));
             told.answers.remove(&id).or(ended)
         });
+        let mut answer = answer.ok_or_else(|| format!("{method}: not in time"))?;
         match answer["error"].take() {
             Value::Null => Ok(answer["result"].take()),
             error => Err(format!("{method}: {error}")),
@@ -90,7 +104,8 @@ impl Devtools {
 
     /// Waits for the first event, of those told until now, too, that says something.
     pub(super) fn wait_event<T>(&self, what: &str, mut says: impl FnMut(&Value) -> Option<T>) -> T {
-        self.wait(what, |told| told.events.iter().find_map(&mut says))
+        let said = self.wait(ANSWER, |told| told.events.iter().find_map(&mut says));
+        said.unwrap_or_else(|| panic!("{what}: never said"))
     }
 
     /// What the events of a session say, oldest first.
@@ -103,16 +118,20 @@ impl Devtools {
             .collect()
     }
 
-    fn wait<T>(&self, what: &str, mut look: impl FnMut(&mut Told) -> Option<T>) -> T {
-        let mut told = self.inbox.told.lock().unwrap();
-        loop {
-            if let Some(found) = look(&mut told) {
-                return found;
-            }
-            let left = self.deadline.left();
-            assert!(!left.is_zero(), "{what}: not in time");
-            (told, _) = self.inbox.grown.wait_timeout(told, left).unwrap();
-        }
+    fn wait<T>(
+        &self,
+        patience: Duration,
+        mut look: impl FnMut(&mut Told) -> Option<T>,
+    ) -> Option<T> {
+        let mut found = None;
+        let told = self.inbox.told.lock().unwrap();
+        let left = patience.min(self.deadline.left());
+        let waited = self.inbox.grown.wait_timeout_while(told, left, |told| {
+            found = look(told);
+            found.is_none()
+        });
+        drop(waited);
+        found
     }
 }
 

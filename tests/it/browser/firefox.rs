@@ -120,11 +120,13 @@ impl Firefox {
         let _size = self.call("WebDriver:SetWindowRect", size);
     }
 
-    /// The first element that matches, waited for.
+    /// The first element that matches, once it is shown.
     pub(super) fn find(&self, css: &str) -> Element<'_> {
         let id = self.deadline.wait(
             || format!("no {css} in {}", self.value("document.body.innerText")),
             || {
+                let shown = format!("document.querySelector({})?.checkVisibility()", json!(css));
+                self.value(&shown).as_bool().filter(|is_shown| *is_shown)?;
                 let wanted = json!({ "using": "css selector", "value": css });
                 let found = self.try_call("WebDriver:FindElement", wanted).ok()?;
                 Some(found["value"][ELEMENT].as_str()?.to_owned())
@@ -151,6 +153,14 @@ impl Firefox {
             Value::Array(value) => value[0].clone(),
             why => panic!("{body}: {why}"),
         }
+    }
+
+    /// Waits until such a body returns this.
+    pub(super) fn settles(&self, body: &str, wanted: &Value) {
+        self.deadline.wait(
+            || format!("never {wanted} but {} of {body}", self.run(body)),
+            || (self.run(body) == *wanted).then_some(()),
+        );
     }
 
     /// Waits until an expression is true, and gives what it is.

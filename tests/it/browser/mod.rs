@@ -13,15 +13,20 @@
 //! page.is_sound();
 //! ```
 
+mod approval;
+mod campus;
 mod chromium;
 mod devtools;
 mod firefox;
 mod harness;
 mod marionette;
 mod page;
+mod pages;
+mod pairing;
 #[expect(clippy::disallowed_methods, reason = "waits for other processes")]
 mod process;
 mod push_service;
+mod rings;
 mod sender;
 mod served;
 mod site;

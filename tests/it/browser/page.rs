@@ -1,9 +1,14 @@
 //! A page of Chromium, and what a person does with it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::devtools::Devtools;
 use super::{Screen, keep_picture};
+
+/// How long a picture may take before it is taken again.
+const PICTURE: Duration = Duration::from_secs(5);
 
 /// A key that is not a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +25,7 @@ pub(super) struct Page<'a> {
     target: String,
     session: String,
     screen: Screen,
+    expected: Vec<&'static str>,
 }
 
 /// What scripts of a page are given to find and judge elements.
@@ -27,6 +33,13 @@ const LOOKS: &str = r"
 const one = (css) => document.querySelector(css);
 const isShown = (it) => it.checkVisibility({ visibilityProperty: true, opacityProperty: true });
 const named = (it) => it.outerHTML.slice(0, 120);
+";
+/// Controls that cannot be told by name, or hit by a thumb (44 pixels).
+const UNFIT: &str = r"
+[...document.querySelectorAll('button, input:not([type=hidden]), summary, a.button')].filter((it) => {
+  const text = it.labels?.[0]?.innerText || it.innerText || it.getAttribute('aria-label');
+  return isShown(it) && (!text?.trim() || it.getBoundingClientRect().height < 44);
+}).map(named)
 ";
 /// Elements that reach out of the screen at its sides. What is moved away on purpose, to be read aloud alone, is 1 pixel wide
 /// or left of the page.
@@ -48,6 +61,7 @@ impl<'a> Page<'a> {
             target,
             session,
             screen,
+            expected: Vec::new(),
         };
         for domain in ["Page", "Runtime", "Log"] {
             page.ask(&format!("{domain}.enable"), json!({}));
@@ -64,6 +78,10 @@ impl<'a> Page<'a> {
     pub(super) fn close(self) {
         let target = json!({ "targetId": self.target });
         let _closed = self.devtools.call("", "Target.closeTarget", target);
+    }
+
+    pub(super) fn screen(&self) -> Screen {
+        self.screen
     }
 
     /// Gives the page another screen.
@@ -233,16 +251,26 @@ impl<'a> Page<'a> {
 
     /// Keeps a picture of the whole page, however long.
     pub(super) fn screenshot(&self, name: &str) {
-        let size = self.ask("Page.getLayoutMetrics", json!({}));
-        let clip = json!({
-            "x": 0, "y": 0, "scale": 1,
-            "width": self.screen.width, "height": size["cssContentSize"]["height"],
-        });
-        let picture = self.ask(
-            "Page.captureScreenshot",
-            json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
-        );
+        self.wait("document.readyState === 'complete'");
+        let take = || {
+            let size = self.ask("Page.getLayoutMetrics", json!({}));
+            let clip = json!({
+                "x": 0, "y": 0, "scale": 1,
+                "width": self.screen.width, "height": size["cssContentSize"]["height"],
+            });
+            let how = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+            let to = (self.session.as_str(), "Page.captureScreenshot");
+            self.devtools.ask(to, how, PICTURE).ok()
+        };
+        // One that is taken while the page goes is never answered.
+        let deadline = self.devtools.deadline();
+        let picture = deadline.wait(|| format!("no picture of {name}"), take);
         keep_picture(name, picture["data"].as_str().unwrap());
+    }
+
+    /// Says that a fault with these words is none.
+    pub(super) fn expects(&mut self, fault: &'static str) {
+        self.expected.push(fault);
     }
 
     /// Asserts that nothing is out of the screen at its sides, and that nothing went wrong behind the page.
@@ -255,7 +283,13 @@ impl<'a> Page<'a> {
             "wider than {width}: {wide}, {beyond:#}"
         );
         let faults = self.faults();
-        assert!(faults.is_empty(), "{faults:#?}");
+        let is_expected = |fault: &String| self.expected.iter().any(|it| fault.contains(it));
+        assert!(faults.iter().all(is_expected), "{faults:#?}");
+    }
+
+    /// Asserts that every control has a name, and is large enough for a thumb.
+    pub(super) fn is_fit(&self) {
+        assert_eq!(self.value(UNFIT.trim()), json!([]));
     }
 
     /// Whether an element is on the screen as a whole without scrolling.

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 /// How often is looked for what nobody tells us of.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long a page may take to come to what a test waits for.
+const STEP: Duration = Duration::from_secs(20);
 /// How long what was killed may take to be gone.
 const END: Duration = Duration::from_secs(10);
 
@@ -29,17 +31,18 @@ impl Deadline {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// Looks until there is something.
+    /// Looks until there is something, but no longer than a step takes: what went wrong can still be asked then.
     pub(super) fn wait<T>(
         self,
         what: impl Fn() -> String,
         mut look: impl FnMut() -> Option<T>,
     ) -> T {
+        let step = Self::after(STEP.min(self.left()));
         loop {
             if let Some(found) = look() {
                 return found;
             }
-            assert!(!self.left().is_zero(), "{}", what());
+            assert!(!step.left().is_zero(), "{}", what());
             std::thread::park_timeout(LOOK);
         }
     }

@@ -7,7 +7,7 @@ mod odd;
 mod pairing;
 mod phone;
 mod signin;
-mod visitor;
+pub mod visitor;
 
 use std::net::SocketAddr;
 
