@@ -8,7 +8,7 @@ mod pairing;
 mod phone;
 mod rings;
 mod signin;
-mod visitor;
+pub mod visitor;
 
 use std::net::SocketAddr;
 
