@@ -107,9 +107,9 @@ fn a_report_is_told_to_those_who_must_know() {
         said.contains("campus/taro") && said.contains("203.0.113.7"),
         "{said}"
     );
-    let until = std::time::Instant::now() + PATIENCE;
+    let until = tokio::time::Instant::now() + PATIENCE;
     while !house.daemon.log().contains("was not theirs") {
-        assert!(std::time::Instant::now() < until, "{}", house.daemon.log());
+        assert!(tokio::time::Instant::now() < until, "{}", house.daemon.log());
         std::thread::yield_now();
     }
     assert!(nas.login("taro", "taro-password").rejected());
