@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use super::bells::Service;
 use super::exchange::{Exchange, Settled, Undecided, micros};
 use super::policy::Phone;
-use super::proven::Proven;
+use super::proven::{self, Asking, Proven};
 use super::retries::{AttemptKey, REPEATED_FOR};
 use super::texts::{self, Text};
 use super::{ClientPolicy, PushMode, Room, Then, Verdict, policy};
 use crate::account::{AttemptId, Decision, Durations, FactorKind, Outcome, Reason, Who};
+use crate::clock::Timestamp;
 use crate::secret::{random_array, random_digits};
 use crate::store::{
     ApprovalUsed, Challenge, Crossing, Device, Error, NewPrompt, Prompt, PromptOpened,
@@ -236,7 +237,23 @@ pub(super) async fn open(
     Ok(Some(settled))
 }
 
-fn challenge(now: crate::clock::Timestamp, life: Duration, proven: &Proven) -> Challenge {
+/// Every doorbell of the person failed at this prompt, before anybody waited to hear of it, and a code will do.
+fn nobody_was_rung(
+    exchange: &Exchange<'_>,
+    proven: &Proven,
+    opened: Timestamp,
+) -> Result<bool, Undecided> {
+    let store = &exchange.room.store;
+    let standing = store.standing(&proven.account, &proven.facts.station)?;
+    if !policy::has_codes(&standing, exchange.client()) {
+        return Ok(false);
+    }
+    let devices = Phones::of(exchange, &standing, Then::Ask)?.devices;
+    let failed = |device: &Device| device.failed.is_some_and(|failed| failed >= opened);
+    Ok(!devices.is_empty() && devices.iter().all(failed))
+}
+
+fn challenge(now: Timestamp, life: Duration, proven: &Proven) -> Challenge {
     Challenge {
         account: proven.account.clone(),
         name: proven.name.clone(),
@@ -292,8 +309,15 @@ pub(super) async fn answer(
     let prompt = proven.facts.attempt.clone();
     let store = &exchange.room.store;
     let known = store.prompt(&prompt)?;
-    let state = known.map_or(PromptState::Over, |known| known.state);
+    let (state, opened) = known.map_or((PromptState::Over, Timestamp::default()), |known| {
+        (known.state, known.prompt.opened)
+    });
     match state {
+        PromptState::Open if nobody_was_rung(exchange, proven, opened)? => {
+            let (kind, text) = (FactorKind::Totp, Text::CodeInstead);
+            let reason = Reason::CodeAsked;
+            return proven::challenge(exchange, proven, Asking { kind, text, reason }).await;
+        }
         PromptState::Open => return Ok(hold(exchange, prompt, proven.rounds_left)),
         PromptState::Approved => {
             let decision = exchange.decided(Outcome::Accept, Reason::Proven);

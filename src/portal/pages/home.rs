@@ -95,7 +95,9 @@ pub(super) async fn app(
 ) -> Response {
     let setup = house.setup.load();
     let t = texts::words(visit.language);
-    let vapid = house.rooms.access.channels().vapid_public();
+    let channels = house.rooms.access.channels();
+    // No key, no bell: nobody is asked for notifications that nothing would send.
+    let vapid = channels.vapid_public().filter(|_| channels.has_web_push());
     show(&App {
         frame: Frame::new(&setup.settings, &visit, None),
         t,

@@ -89,7 +89,9 @@ const subscribe = async () => {
 const tellBell = async () => {
   const bell = device.bellOf(await subscribe());
   const known = await device.load();
-  if (known.bell !== bell) await device.setBell(bell);
+  if (known.bell === bell) return;
+  const answer = await device.setBell(bell);
+  if (!answer.ok) throw new Error(`refused: ${answer.status}`);
 };
 
 const offerBell = (known) => {
@@ -141,9 +143,11 @@ const outcome = (title, told, kind) => {
 
 const finish = (entry, word, told) => {
   const card = outcome(say(`title_${word}`), told ?? say(`told_${word}`), word);
+  // What ended by itself may not take the focus from where somebody types.
+  const isTheirs = !["elsewhere", "over"].includes(word) || entry.card.contains(document.activeElement);
   entry.card.replaceWith(card);
   cards.delete(entry.request.prompt);
-  card.focus();
+  if (isTheirs) card.focus();
   tidy();
 };
 

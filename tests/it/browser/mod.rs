@@ -13,6 +13,7 @@
 //! page.is_sound();
 //! ```
 
+mod acts;
 mod approval;
 mod campus;
 mod chromium;
@@ -20,6 +21,7 @@ mod devtools;
 mod firefox;
 mod harness;
 mod marionette;
+mod outage;
 mod page;
 mod pages;
 mod pairing;

@@ -16,7 +16,7 @@ const NOT_ME: &str =
     new NotificationEvent('notificationclick', { notification, action: 'not-me' })))";
 
 /// Firefox's ordinary services, and that of the tests.
-fn push(service: Option<&PushService>) -> String {
+pub(super) fn push(service: Option<&PushService>) -> String {
     let own = service.map(|service| {
         let url = service.origin();
         format!("[[push.service]]\nurl = \"{url}\"\nallow-private = true\n")
@@ -39,7 +39,7 @@ const SHOWN: &str = "
     return (await registration.getNotifications()).map(({ title, body }) => [title, body]);";
 
 /// A phone that is Firefox is paired with taro and proven. If it rings, it has rung for its test.
-fn paired(
+pub(super) fn paired(
     house: &House,
     language: &str,
     (service, rings): (&PushService, bool),
@@ -59,12 +59,12 @@ fn paired(
     (firefox, visitor)
 }
 
-fn url(house: &House, path: &str) -> String {
+pub(super) fn url(house: &House, path: &str) -> String {
     format!("http://localhost:{}{path}", house.portal.port())
 }
 
 /// Waits until the page of taro's methods says something.
-fn methods_say(visitor: &mut Visitor, text: &str) {
+pub(super) fn methods_say(visitor: &mut Visitor, text: &str) {
     let mut said = String::new();
     wait(
         || {
@@ -76,7 +76,7 @@ fn methods_say(visitor: &mut Visitor, text: &str) {
 }
 
 /// A login that rings after the test; what the push service got for it.
-fn ring(house: &House, service: &PushService) -> Posted {
+pub(super) fn ring(house: &House, service: &PushService) -> Posted {
     let tested = service.posted(1).len();
     let nas = house.daemon.nas().from_station(STATION);
     assert!(nas.login("taro", "taro-password").challenged());

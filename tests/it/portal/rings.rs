@@ -109,7 +109,11 @@ fn a_report_is_told_to_those_who_must_know() {
     );
     let until = tokio::time::Instant::now() + PATIENCE;
     while !house.daemon.log().contains("was not theirs") {
-        assert!(tokio::time::Instant::now() < until, "{}", house.daemon.log());
+        assert!(
+            tokio::time::Instant::now() < until,
+            "{}",
+            house.daemon.log()
+        );
         std::thread::yield_now();
     }
     assert!(nas.login("taro", "taro-password").rejected());
