@@ -309,9 +309,10 @@ pub(super) async fn answer(
     let prompt = proven.facts.attempt.clone();
     let store = &exchange.room.store;
     let known = store.prompt(&prompt)?;
-    let (state, opened) = known.map_or((PromptState::Over, Timestamp::default()), |known| {
-        (known.state, known.prompt.opened)
-    });
+    let (state, opened) = known.map_or_else(
+        || (PromptState::Over, Timestamp::default()),
+        |known| (known.state, known.prompt.opened),
+    );
     match state {
         PromptState::Open if nobody_was_rung(exchange, proven, opened)? => {
             let (kind, text) = (FactorKind::Totp, Text::CodeInstead);
