@@ -289,7 +289,13 @@ impl<'a> Page<'a> {
 
     /// Asserts that every control has a name, and is large enough for a thumb.
     pub(super) fn is_fit(&self) {
-        assert_eq!(self.value(UNFIT.trim()), json!([]));
+        // On a busy machine the page is there a moment before its style.
+        let until = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+        let mut unfit = self.value(UNFIT.trim());
+        while unfit != json!([]) && tokio::time::Instant::now() < until {
+            unfit = self.value(UNFIT.trim());
+        }
+        assert_eq!(unfit, json!([]));
     }
 
     /// Whether an element is on the screen as a whole without scrolling.
