@@ -290,7 +290,7 @@ impl<'a> Page<'a> {
     /// Asserts that every control has a name, and is large enough for a thumb.
     pub(super) fn is_fit(&self) {
         // On a busy machine the page is there a moment before its style.
-        let until = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+        let until = tokio::time::Instant::now() + Duration::from_secs(10);
         let mut unfit = self.value(UNFIT.trim());
         while unfit != json!([]) && tokio::time::Instant::now() < until {
             unfit = self.value(UNFIT.trim());
