@@ -202,9 +202,9 @@ fn chromium_is_used_by_keyboard_alone_and_tells_what_is_wrong() {
     page.click("button");
     page.wait("location.search === '?name='");
     assert!(page.is_in_view("button"));
-    page.emulate("print", &[("prefers-reduced-motion", "reduce")]);
+    page.emulate("print", &[("prefers-color-scheme", "dark")]);
     page.resize(DESK);
-    page.wait("matchMedia('print').matches && matchMedia('(prefers-reduced-motion)').matches && innerWidth === 1024");
+    page.wait("matchMedia('print').matches && matchMedia('(prefers-color-scheme: dark)').matches && innerWidth === 1024");
     page.value("one('h1').style.width = '2000px'");
     page.value("fetch('https://example.net/').catch(() => true)");
     let faults = page.faults();

@@ -67,6 +67,8 @@ impl<'a> Page<'a> {
             page.ask(&format!("{domain}.enable"), json!({}));
         }
         page.resize(screen);
+        // Pictures are not taken half way.
+        page.emulate("", &[("prefers-reduced-motion", "reduce")]);
         page
     }
 
@@ -145,10 +147,12 @@ impl<'a> Page<'a> {
         )
     }
 
-    /// Waits until an element is shown that matches.
+    /// Waits until an element is shown that matches, in a page that has all of its files.
     pub(super) fn find(&self, css: &str) {
         let css = json!(css);
-        let _true = self.wait(&format!("one({css}) && isShown(one({css}))"));
+        let _true = self.wait(&format!(
+            "document.readyState === 'complete' && one({css}) && isShown(one({css}))"
+        ));
     }
 
     /// The text of the first that matches, once it is shown.
@@ -275,6 +279,7 @@ impl<'a> Page<'a> {
 
     /// Asserts that nothing is out of the screen at its sides, and that nothing went wrong behind the page.
     pub(super) fn is_sound(&self) {
+        self.wait("document.readyState === 'complete'");
         let width = self.screen.width;
         let wide = self.value("document.documentElement.scrollWidth");
         let beyond = self.value(&TOO_WIDE.trim().replace("WIDTH", &width.to_string()));
@@ -289,13 +294,7 @@ impl<'a> Page<'a> {
 
     /// Asserts that every control has a name, and is large enough for a thumb.
     pub(super) fn is_fit(&self) {
-        // On a busy machine the page is there a moment before its style.
-        let until = tokio::time::Instant::now() + Duration::from_secs(10);
-        let mut unfit = self.value(UNFIT.trim());
-        while unfit != json!([]) && tokio::time::Instant::now() < until {
-            unfit = self.value(UNFIT.trim());
-        }
-        assert_eq!(unfit, json!([]));
+        assert_eq!(self.value(UNFIT.trim()), json!([]));
     }
 
     /// Whether an element is on the screen as a whole without scrolling.

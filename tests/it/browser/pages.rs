@@ -60,9 +60,10 @@ fn all(language: &'static str) {
     page.click("form[action='/methods/recovery'] button");
     page.find(".codes");
     campus.looks(&mut page, "recovery");
-    page.emulate("print", &[]);
+    let still = [("prefers-reduced-motion", "reduce")];
+    page.emulate("print", &still);
     page.screenshot(&format!("recovery-{language}-print"));
-    page.emulate("", &[]);
+    page.emulate("", &still);
     looks(&mut page, "/methods", "methods-two");
     for (n, details) in ["rename", "remove"].iter().enumerate() {
         page.click(&format!(".acts details:nth-of-type({}) summary", n + 1));
