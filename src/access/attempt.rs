@@ -69,6 +69,7 @@ impl<'a> Exchange<'a> {
             None => Some(key),
             Some(state) => self.room.retries.answered(state),
         };
+        self.answer = self.attempt.state.is_some().then_some(key);
         let settled = self.settle(key, &who).await?;
         self.pair(&settled);
         Ok(settled)

@@ -35,6 +35,15 @@ impl Settled {
         let device = matches!(self.decision.station, Station::Mac(_));
         ended && (self.held_code || device)
     }
+
+    /// Until when it is given to another packet of the attempt. The answer to a challenge that is held has spent its State: what
+    /// comes with that State waits beside it.
+    pub(super) fn repeated_until(&self, now: Instant, long: Duration) -> Option<Instant> {
+        match &self.verdict {
+            Verdict::Wait(wait) if wait.is_answer() => Some(wait.until),
+            _ => self.may_be_repeated().then(|| now + long),
+        }
+    }
 }
 
 /// It could not be decided.
@@ -77,6 +86,8 @@ pub(super) struct Exchange<'a> {
     pub(super) held_code: bool,
     /// The attempt that the person began with, if a challenge was answered and it is known.
     pub(super) first: Option<AttemptKey>,
+    /// The packet's own attempt, if it answers a challenge.
+    pub(super) answer: Option<AttemptKey>,
 }
 
 impl<'a> Exchange<'a> {
@@ -106,6 +117,7 @@ impl<'a> Exchange<'a> {
             decision,
             held_code: false,
             first: None,
+            answer: None,
         }
     }
 

@@ -36,6 +36,15 @@ pub struct Wait {
     rounds_left: u8,
     /// The attempt that the person began with, for packets of it that come after the verdict.
     first: Option<AttemptKey>,
+    /// The answer to a challenge that it is, whose State is spent: for the same answer in another packet.
+    answer: Option<Box<AttemptKey>>,
+}
+
+impl Wait {
+    /// Whether it is the answer to a challenge.
+    pub(super) const fn is_answer(&self) -> bool {
+        self.answer.is_some()
+    }
 }
 
 /// Why a held reply leaves now.
@@ -107,6 +116,7 @@ pub(super) fn hold(exchange: &Exchange<'_>, prompt: AttemptId, rounds_left: u8) 
         until: exchange.attempt.hold_until,
         rounds_left,
         first: exchange.first,
+        answer: exchange.answer.map(Box::new),
     };
     exchange.settled(Verdict::Wait(wait), Arc::new(decision))
 }
@@ -380,6 +390,7 @@ pub(super) async fn conclude(
     match ended(room, first, ending).await {
         Ok(Some((verdict, decision, challenge))) => {
             remember(room, first, (&verdict, &decision));
+            remember_answers(room, held, (&verdict, &decision, challenge.as_ref()));
             let mut verdicts = vec![verdict.clone()];
             for _ in held.iter().skip(1) {
                 let again = again(room, &verdict, challenge.as_ref(), &decision).await;
@@ -423,6 +434,24 @@ fn remember(room: &Room, held: &Held, (verdict, decision): (&Verdict, &Arc<Decis
     if settled.may_be_repeated() || (pairs && accepted) {
         let until = now + pair.max(REPEATED_FOR);
         room.retries.keep(first, &Arc::new(settled), until);
+    }
+}
+
+/// The same for the answer to a challenge: its State is spent, so that without this it would be unknown.
+fn remember_answers(
+    room: &Room,
+    held: &[Held],
+    (verdict, decision, challenge): (&Verdict, &Arc<Decision>, Option<&Challenge>),
+) {
+    let until = Instant::now() + REPEATED_FOR;
+    for answer in held.iter().filter_map(|held| held.wait.answer.as_deref()) {
+        let settled = Settled {
+            verdict: verdict.clone(),
+            decision: decision.clone(),
+            challenge: challenge.cloned(),
+            held_code: true,
+        };
+        room.retries.keep(*answer, &Arc::new(settled), until);
     }
 }
 

@@ -246,15 +246,15 @@ impl Lead<'_> {
             return;
         };
         let mut table = held.retries.hold();
-        if settled.may_be_repeated() {
-            let long = if held.key.joins {
-                pair.max(REPEATED_FOR)
-            } else {
-                REPEATED_FOR
-            };
-            table.keep(held.key, settled, now + long);
-        } else {
-            table.attempts.remove(&held.key);
+        let long = match held.key.joins {
+            true => pair.max(REPEATED_FOR),
+            false => REPEATED_FOR,
+        };
+        match settled.repeated_until(now, long) {
+            Some(until) => table.keep(held.key, settled, until),
+            None => {
+                table.attempts.remove(&held.key);
+            }
         }
         drop(table);
         held.verdict.send_replace(Some(settled.clone()));

@@ -1,5 +1,6 @@
 //! Attempts decided by the room itself: a real slapd, a real store, and a spool folder as gateway.
 
+mod attack;
 mod bell;
 mod code;
 pub(crate) mod house;

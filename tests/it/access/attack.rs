@@ -1,0 +1,93 @@
+//! What somebody with the password, and gear with habits of its own, must not get out of prompts (D6, D8).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sekisho::access::{Attempt, ClientPolicy, CodeEntry, Ending, Held, PushMode, Verdict};
+use sekisho::account::{FactorKind, Reason, Station};
+use sekisho::factor::Response;
+use sekisho::store::{DecidedBy, PromptDecided, Session};
+use tokio::time::Instant;
+
+use super::house::{House, accepted, attempt, challenged, client, rejected};
+use super::push::{conclude, number, phone_of, waits};
+use crate::support::phone::approve;
+
+fn asking(code: &[CodeEntry], push: PushMode) -> Arc<ClientPolicy> {
+    Arc::new(ClientPolicy {
+        push: vec![push],
+        ..ClientPolicy::clone(&client("vpn", code))
+    })
+}
+
+fn showing() -> Arc<ClientPolicy> {
+    asking(&[CodeEntry::Challenge], PushMode::Shown)
+}
+
+#[tokio::test]
+async fn answer_that_is_held_and_comes_again_waits_with_the_first() {
+    let house = House::start();
+    let mut phone = phone_of(&house, "hanako").await;
+    let client = showing();
+    let (state, text) = challenged(&house.try_in(&client, "hanako", "himitsu").await);
+    let first = waits(&house.answer(&client, "hanako", state, "OK").await);
+    // The gear sends its answer again, with another identifier.
+    let second = waits(&house.answer(&client, "hanako", state, "OK").await);
+    assert_eq!(second.prompt, first.prompt);
+    let seen = phone.sees(&house.store);
+    assert_eq!(seen.len(), 1);
+    let said = phone
+        .say(&house.access, &seen[0], approve(&number(&text)))
+        .await;
+    assert_eq!(said.decided, PromptDecided::Approved);
+    let held = [first, second].map(|wait| Held {
+        client: client.clone(),
+        nas: "192.0.2.10".parse().unwrap(),
+        received: Instant::now(),
+        wait,
+    });
+    let (verdicts, _) = house.access.conclude(&held, Ending::Decided).await.unwrap();
+    assert!(
+        verdicts
+            .iter()
+            .all(|verdict| matches!(verdict, Verdict::Accept { .. }))
+    );
+    // The Accept was lost: it is given again.
+    let lost = house.answer(&client, "hanako", state, "OK").await;
+    assert!(accepted(&lost), "{lost:?}");
+    assert_eq!(lost.decision.reason, Reason::Repeated);
+    // Somebody else's State, another client or another answer gets nothing by it.
+    let other = Arc::new(ClientPolicy {
+        name: sekisho::account::ClientName::new("wifi"),
+        ..ClientPolicy::clone(&client)
+    });
+    for (client, user, typed) in [
+        (&other, "hanako", "OK"),
+        (&client, "yuki", "OK"),
+        (&client, "hanako", "ok"),
+    ] {
+        let answer = house.answer(client, user, state, typed).await;
+        rejected(&answer, Reason::UnknownChallenge);
+    }
+}
+
+#[tokio::test]
+async fn answer_that_outlasts_the_patience_and_comes_again_has_a_state_of_its_own() {
+    let house = House::start();
+    let mut phone = phone_of(&house, "hanako").await;
+    let client = showing();
+    let (state, text) = challenged(&house.try_in(&client, "hanako", "himitsu").await);
+    let wait = waits(&house.answer(&client, "hanako", state, "OK").await);
+    let (first, _) = challenged(&conclude(&house, &client, &wait, Ending::Patience).await);
+    let (second, _) = challenged(&house.answer(&client, "hanako", state, "OK").await);
+    assert_ne!(first, second);
+    let seen = phone.sees(&house.store);
+    phone
+        .say(&house.access, &seen[0], approve(&number(&text)))
+        .await;
+    let answer = house.answer(&client, "hanako", second, "OK").await;
+    assert!(accepted(&answer), "{answer:?}");
+    // One login, one Accept.
+    let answer = house.answer(&client, "hanako", first, "OK").await;
+    rejected(&answer, Reason::PushUnanswered);
+}
