@@ -13,7 +13,9 @@ use super::database::statement;
 use super::people::AccountRow;
 use super::writer::Writing;
 use super::{Challenge, ChallengeFacts, Error, Store};
-use crate::account::{AccountId, AccountKey, AttemptId, ClientName, Decision, FactorKind, Reason};
+use crate::account::{
+    AccountId, AccountKey, AttemptId, ClientName, Decision, FactorKind, Reason, Station,
+};
 use crate::clock::Timestamp;
 use crate::factor::Response;
 use crate::secret::{equal, random_array};
@@ -415,12 +417,7 @@ impl Writing {
         let waiting = standing(&self.connection, &row, now)?;
         if prompt.joins && prompt.crossing != Crossing::Shown {
             let of_attempt = |known: &&PromptStanding| {
-                known.state == PromptState::Open
-                    && known.prompt.joins
-                    && equal(
-                        &known.digest,
-                        &self.attempt_digest(&known.salt, &new.attempt),
-                    )
+                known.state == PromptState::Open && self.is_of_attempt(known, &new.attempt)
             };
             if let Some(known) = waiting.iter().find(of_attempt) {
                 return Ok(PromptOpened::Joined(known.prompt.id().clone()));
@@ -434,7 +431,7 @@ impl Writing {
         {
             return Ok(PromptOpened::Limited { until });
         }
-        let withdrawn = self.make_room(&mut row, &waiting, prompt)?;
+        let withdrawn = self.make_room(&mut row, &waiting, new)?;
         self.add_prompt(new)?;
         row.pushes.add(prompt, now, new.late);
         if let (Some(state), Some((_, challenge))) = (state, &new.challenge) {
@@ -472,15 +469,22 @@ impl Writing {
         &self,
         row: &mut AccountRow,
         waiting: &[PromptStanding],
-        new: &Prompt,
+        request: &NewPrompt,
     ) -> Result<Vec<AttemptId>, Error> {
+        let new = &request.prompt;
+        // Two that come from no known station are from two places, unless their port or session tells that they are not.
+        let of_place = |known: &PromptStanding| {
+            known.prompt.facts.station == new.facts.station
+                && (new.facts.station != Station::Unknown
+                    || new.joins && self.is_of_attempt(known, &request.attempt))
+        };
         let beyond = (waiting.len() + 1).saturating_sub(PROMPTS);
         let mut withdrawn = Vec::new();
         for (index, known) in waiting.iter().enumerate() {
             let replaced = known.prompt.crossing == Crossing::Shown
                 && new.crossing == Crossing::Shown
                 && known.prompt.client == new.client
-                && known.prompt.facts.station == new.facts.station
+                && of_place(known)
                 && known.prompt.test == new.test;
             if index >= beyond && !replaced {
                 continue;
@@ -502,6 +506,10 @@ impl Writing {
 
     fn attempt_digest(&self, salt: &[u8], attempt: &[u8; 32]) -> [u8; 32] {
         self.digest.digest(&[b"prompt", salt, attempt])
+    }
+
+    fn is_of_attempt(&self, known: &PromptStanding, attempt: &[u8; 32]) -> bool {
+        known.prompt.joins && equal(&known.digest, &self.attempt_digest(&known.salt, attempt))
     }
 
     fn number_digest(&self, salt: &[u8], digits: &str) -> [u8; 32] {

@@ -91,3 +91,31 @@ async fn answer_that_outlasts_the_patience_and_comes_again_has_a_state_of_its_ow
     let answer = house.answer(&client, "hanako", first, "OK").await;
     rejected(&answer, Reason::PushUnanswered);
 }
+
+#[tokio::test]
+async fn two_from_no_known_station_are_both_shown() {
+    let house = House::start();
+    let mut phone = phone_of(&house, "hanako").await;
+    let client = showing();
+    let nowhere = |port: Option<&[u8]>| Attempt {
+        station: Station::Unknown,
+        nas_port: port.map(Into::into),
+        ..attempt(&client, "hanako", "himitsu")
+    };
+    let (own, text) = challenged(&house.access.decide(nowhere(None)).await);
+    challenged(&house.access.decide(nowhere(None)).await);
+    let seen = phone.sees(&house.store);
+    assert_eq!(seen.len(), 2, "the thief withdraws nothing");
+    let said = phone
+        .say(&house.access, &seen[0], approve(&number(&text)))
+        .await;
+    assert_eq!(said.decided, PromptDecided::Approved);
+    assert!(accepted(&house.answer(&client, "hanako", own, "OK").await));
+    // The same port is the same place.
+    challenged(&house.access.decide(nowhere(Some(b"7"))).await);
+    let before = phone.sees(&house.store).len();
+    challenged(&house.access.decide(nowhere(Some(b"7"))).await);
+    assert_eq!(phone.sees(&house.store).len(), before);
+    challenged(&house.access.decide(nowhere(Some(b"8"))).await);
+    assert_eq!(phone.sees(&house.store).len(), before + 1);
+}
