@@ -46,7 +46,7 @@ const ADD_RECOVERY_CODE: &str = statement(SQL, "add-recovery-code");
 const REMOVE_RECOVERY: &str = statement(SQL, "remove-recovery");
 const REMOVE_FACTOR: &str = statement(SQL, "remove-factor");
 const REMOVE_FACTORS: &str = statement(SQL, "remove-factors");
-const REMOVE_CHALLENGES: &str = statement(SQL, "remove-challenges");
+pub(super) const REMOVE_CHALLENGES: &str = statement(SQL, "remove-challenges");
 pub(super) const REMOVE_SENT_CODE: &str = statement(SQL, "remove-sent-code");
 const FORGET_MESSAGES: &str = statement(SQL, "forget-messages");
 const OPEN_CHALLENGE: &str = statement(SQL, "open-challenge");
@@ -114,7 +114,7 @@ pub(super) fn standing(
     })
 }
 
-fn enrolled(reader: &Connection, account: &AccountRow) -> Result<Vec<Enrolled>, Error> {
+pub(super) fn enrolled(reader: &Connection, account: &AccountRow) -> Result<Vec<Enrolled>, Error> {
     let mut statement = reader.prepare_cached(FACTOR)?;
     let mut factors = Vec::with_capacity(account.factors.len());
     for used in &account.factors {

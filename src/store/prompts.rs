@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::database::statement;
-use super::people::AccountRow;
+use super::people::{AccountRow, REMOVE_CHALLENGES, enrolled};
 use super::writer::Writing;
 use super::{Challenge, ChallengeFacts, Error, Store};
 use crate::account::{
@@ -605,7 +605,8 @@ impl Writing {
         equal(number, &self.number_digest(&known.salt, typed))
     }
 
-    /// Marks the account's password as known to somebody else, and denies all that waits.
+    /// Marks the account's password as known to somebody else, denies all that waits, and ends what was begun with that password:
+    /// a challenge that is open could still be answered by a code, a session could pair a device.
     fn report(&self, row: &mut AccountRow, device: Option<i64>) -> Result<Vec<AttemptId>, Error> {
         let now = self.clock.now();
         let mut denied = Vec::new();
@@ -620,6 +621,8 @@ impl Writing {
     }
 
     fn use_approval(
+        self.execute(REMOVE_CHALLENGES, [row.id])?;
+        self.end_sessions(row.id)?;
         &self,
         account: &AccountId,
         prompt: &AttemptId,

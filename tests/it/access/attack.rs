@@ -119,3 +119,27 @@ async fn two_from_no_known_station_are_both_shown() {
     challenged(&house.access.decide(nowhere(Some(b"8"))).await);
     assert_eq!(phone.sees(&house.store).len(), before + 1);
 }
+
+#[tokio::test]
+async fn report_ends_what_was_begun_with_the_password() {
+    let house = House::start();
+    let totp = house.enrol("hanako").await;
+    let mut phone = phone_of(&house, "hanako").await;
+    let (client, thief) = (showing(), showing());
+    let (state, _) = challenged(&house.try_in(&thief, "hanako", "himitsu").await);
+    let now = house.clock.now();
+    let session = Session {
+        account: phone.account.clone(),
+        name: "campus/hanako".into(),
+        proven: now,
+        expires: now.after(Duration::from_secs(3600)),
+    };
+    house.store.open_session(&[7; 32], session).await.unwrap();
+    let seen = phone.sees(&house.store);
+    phone.say(&house.access, &seen[0], Response::Report).await;
+    // A code that was seen over a shoulder, or typed into a false page.
+    let code = house.code(&totp);
+    let answer = house.answer(&client, "hanako", state, &code).await;
+    rejected(&answer, Reason::UnknownChallenge);
+    assert_eq!(house.store.session(&[7; 32]).unwrap(), None);
+}
