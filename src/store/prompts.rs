@@ -532,10 +532,14 @@ impl Writing {
         let Some(known) = known.filter(|known| known.may_be_decided(by)) else {
             return Ok(PromptDecided::Unknown);
         };
-        if let DecidedBy::Device(device, _) = by
-            && known.prompt.test.is_none()
-            && !row.is_proven(device)
-        {
+        let entitled = match by {
+            DecidedBy::Device(device, _) => known.prompt.test.is_some() || row.is_proven(device),
+            // It is asked about nobody who has a device of their own, and has no say in their logins.
+            DecidedBy::Service => !enrolled(&self.connection, &row)?
+                .iter()
+                .any(|factor| factor.kind == FactorKind::Push && factor.proven),
+        };
+        if !entitled {
             return Ok(PromptDecided::Unknown);
         }
         let decided = match by {
@@ -617,12 +621,12 @@ impl Writing {
             }
         }
         row.pushes.exposed = Some(now.millis());
+        self.execute(REMOVE_CHALLENGES, [row.id])?;
+        self.end_sessions(row.id)?;
         Ok(denied)
     }
 
     fn use_approval(
-        self.execute(REMOVE_CHALLENGES, [row.id])?;
-        self.end_sessions(row.id)?;
         &self,
         account: &AccountId,
         prompt: &AttemptId,

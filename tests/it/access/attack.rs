@@ -143,3 +143,25 @@ async fn report_ends_what_was_begun_with_the_password() {
     rejected(&answer, Reason::UnknownChallenge);
     assert_eq!(house.store.session(&[7; 32]).unwrap(), None);
 }
+
+#[tokio::test]
+async fn sites_push_service_has_no_say_where_a_device_is() {
+    let house = House::start();
+    let phone = phone_of(&house, "hanako").await;
+    let client = asking(&[CodeEntry::Delimited], PushMode::Approve);
+    let answer = house.try_in(&client, "hanako", "himitsu").await;
+    let wait = waits(&answer);
+    for response in [approve(""), Response::Deny, Response::Report] {
+        let mut decision = sekisho::account::Decision::clone(&answer.decision);
+        decision.attempt = wait.prompt.clone();
+        decision.factor = Some(FactorKind::Push);
+        let decided = house
+            .store
+            .decide_prompt(&phone.account, DecidedBy::Service, response, decision)
+            .await
+            .unwrap();
+        assert_eq!(decided, PromptDecided::Unknown);
+    }
+    let answer = conclude(&house, &client, &wait, Ending::Patience).await;
+    rejected(&answer, Reason::PushUnanswered);
+}
