@@ -319,7 +319,10 @@ pub(super) fn may_enrol(client: &ClientPolicy, zone: Option<&str>, standing: &St
     let (Asks::Always { but_in }, Some(zone)) = (&client.asks, zone) else {
         return false;
     };
-    standing.factors.is_empty() && but_in.iter().any(|named| **named == *zone)
+    // Where its owner says that others know the password, it no longer tells who enrols.
+    standing.factors.is_empty()
+        && standing.exposed.is_none()
+        && but_in.iter().any(|named| **named == *zone)
 }
 
 /// The kinds that a typed code is compared with.

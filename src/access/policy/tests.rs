@@ -626,6 +626,11 @@ fn only_who_has_nothing_enrols_by_a_password_and_only_there() {
     assert!(!may_enrol(&portal(), Some("dormitory"), &nothing));
     assert!(!may_enrol(&portal(), None, &nothing));
     assert!(!may_enrol(&client(), Some("campus"), &nothing));
+    let reported = Standing {
+        exposed: Some(NOW),
+        ..nothing
+    };
+    assert!(!may_enrol(&portal(), Some("campus"), &reported));
     for kind in [Push, Totp, Recovery] {
         assert!(!may_enrol(
             &portal(),
