@@ -16,8 +16,10 @@ use super::House;
 use super::cookies;
 use super::listener::Peer;
 use super::page::{self, Failure};
-use crate::account::Language;
+use crate::account::{Language, Station};
 
+/// The address of a browser of which none is known.
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// Longest work on a request, the longest wait of an open page included.
 const REQUEST: Duration = Duration::from_secs(45);
 /// Proxies of one request that are looked through.
@@ -44,6 +46,14 @@ pub(super) struct Visit {
 }
 
 impl Visit {
+    /// The station that the browser is.
+    pub(super) fn station(&self) -> Station {
+        match self.address.is_unspecified() {
+            true => Station::Unknown,
+            false => Station::Address(self.address),
+        }
+    }
+
     /// What limits count by.
     pub(super) fn block(&self) -> IpAddr {
         block(self.address)
@@ -124,11 +134,12 @@ fn is_own(headers: &HeaderMap, ours: &str) -> bool {
     }
 }
 
-/// The address of the browser: that of the connection, or what a trusted proxy says.
+/// The address of the browser: that of the connection, or what a trusted proxy says. A proxy that says nothing usable leaves it
+/// unknown: its own address, which often lies on campus, would put everybody there.
 fn address(house: &House, request: &Request) -> IpAddr {
     let setup = house.setup.load();
     let peer = request.extensions().get::<Peer>();
-    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let peer = peer.map_or(NOBODY, |peer| peer.0);
     if !setup.is_proxy(peer) {
         return peer;
     }
@@ -138,7 +149,11 @@ fn address(house: &House, request: &Request) -> IpAddr {
         .filter_map(|field| field.to_str().ok())
         .collect();
     let mut hops = fields.iter().rev().flat_map(|field| field.rsplit(','));
-    forwarded(&mut hops, |address| setup.is_proxy(address)).unwrap_or(peer)
+    let told = forwarded(&mut hops, |address| setup.is_proxy(address));
+    told.unwrap_or_else(|| {
+        log::debug!("the proxy {peer} does not say in X-Forwarded-For for whom it asks");
+        NOBODY
+    })
 }
 
 /// The last address that is no proxy of ours: what stands before it, anybody can have written.

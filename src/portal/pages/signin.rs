@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Pressed;
 use crate::access::{Answer, Attempt, Ending, Held, Verdict, Wait};
-use crate::account::{AttemptId, FactorKind, Reason, Station};
+use crate::account::{AttemptId, FactorKind, Reason};
 use crate::portal::page::{Failure, Frame, Next, go, show};
 use crate::portal::session::{self, Fields, Head, Maybe, Sent, SignedIn};
 use crate::portal::texts::{self, Words};
@@ -144,7 +144,7 @@ fn attempt(
         name: user.as_bytes().into(),
         password,
         state: state.map(|state| state.as_slice().into()),
-        station: Station::Address(visit.address),
+        station: visit.station(),
         station_from: None,
         received,
         deadline,

@@ -180,6 +180,23 @@ fn a_proxy_says_where_browsers_are() {
 }
 
 #[test]
+fn a_proxy_that_names_nobody_puts_nobody_on_its_own_network() {
+    let house = House::start(
+        "code = [\"challenge\"]",
+        "trusted-proxy = [\"127.0.0.1\"]\nenrol-from = [\"campus\"]",
+        "[zone.campus]\nnetworks = [\"127.0.0.0/8\", \"203.0.113.0/24\"]\n",
+    );
+    let silent = house.visitor();
+    let strange = house
+        .visitor()
+        .with("X-Forwarded-For", "203.0.113.5, 198.51.100.7:4711");
+    for mut visitor in [silent, strange] {
+        let page = visitor.password("jiro", "jiro-password");
+        shows(&page, "cannot be set up from here");
+    }
+}
+
+#[test]
 fn signing_in_is_limited_by_address() {
     let house = House::start(
         "code = [\"challenge\"]",
