@@ -42,13 +42,19 @@ pub(super) async fn answer(
     // What cannot be read is no code: it is asked for again, as if nothing had been typed.
     let typed = exchange.attempt.password.expose_str().unwrap_or_default();
     let typed = typed.trim();
+    let asks_prompt = asked == FactorKind::Push && !is_code(typed);
+    if !asks_prompt && is_exposed(exchange, &proven)? {
+        return exchange
+            .refuse_proven(&proven, Reason::Exposed, &Text::Exposed)
+            .await;
+    }
     match Way::read(typed) {
         Some(Way::Sent(kind)) if !proven.own => switch(exchange, who, &mut proven, kind).await,
         // Whoever has been asked for an approval may still type a code; anything else asks what became of it.
         _ if asked == FactorKind::Push && typed == GIVE_UP => {
             push::give_up(exchange, &proven).await
         }
-        _ if asked == FactorKind::Push && !is_code(typed) => push::answer(exchange, &proven).await,
+        _ if asks_prompt => push::answer(exchange, &proven).await,
         Some(Way::Sent(_) | Way::Push) => proven::ask(exchange, &proven, asked).await,
         None if typed.is_empty() => proven::ask(exchange, &proven, asked).await,
         None => {
@@ -64,6 +70,14 @@ pub(super) async fn answer(
             Ok(settled)
         }
     }
+}
+
+/// Since the challenge was put, the owner has said that others know the password: as for a new login, none from outside (D8).
+/// A prompt was denied by that, and says so itself.
+fn is_exposed(exchange: &Exchange<'_>, proven: &Proven) -> Result<bool, Undecided> {
+    let store = &exchange.room.store;
+    let standing = store.standing(&proven.account, &proven.facts.station)?;
+    Ok(standing.exposed.is_some() && proven.facts.zone.is_none())
 }
 
 /// The State is none that is open. That it has ended is no secret: nothing about any account follows from it.

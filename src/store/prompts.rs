@@ -609,8 +609,8 @@ impl Writing {
         equal(number, &self.number_digest(&known.salt, typed))
     }
 
-    /// Marks the account's password as known to somebody else, denies all that waits, and ends what was begun with that password:
-    /// a challenge that is open could still be answered by a code, a session could pair a device.
+    /// Marks the account's password as known to somebody else, denies all that waits, and ends the sessions that were begun with
+    /// that password: they could pair a device.
     fn report(&self, row: &mut AccountRow, device: Option<i64>) -> Result<Vec<AttemptId>, Error> {
         let now = self.clock.now();
         let mut denied = Vec::new();
@@ -621,7 +621,6 @@ impl Writing {
             }
         }
         row.pushes.exposed = Some(now.millis());
-        self.execute(REMOVE_CHALLENGES, [row.id])?;
         self.end_sessions(row.id)?;
         Ok(denied)
     }
@@ -682,6 +681,8 @@ impl Writing {
         };
         let was = row.pushes.exposed.take().is_some();
         if was {
+            // What is open was begun before.
+            self.execute(REMOVE_CHALLENGES, [row.id])?;
             self.save(row)?;
         }
         Ok(was)

@@ -126,7 +126,13 @@ async fn report_ends_what_was_begun_with_the_password() {
     let totp = house.enrol("hanako").await;
     let mut phone = phone_of(&house, "hanako").await;
     let (client, thief) = (showing(), showing());
-    let (state, _) = challenged(&house.try_in(&thief, "hanako", "himitsu").await);
+    let from = |last: u8| Attempt {
+        station: Station::Address([198, 51, 100, last].into()),
+        ..attempt(&thief, "hanako", "himitsu")
+    };
+    let (state, _) = challenged(&house.access.decide(from(1)).await);
+    let (other, _) = challenged(&house.access.decide(from(2)).await);
+    let (third, _) = challenged(&house.access.decide(from(3)).await);
     let now = house.clock.now();
     let session = Session {
         account: phone.account.clone(),
@@ -140,6 +146,13 @@ async fn report_ends_what_was_begun_with_the_password() {
     // A code that was seen over a shoulder, or typed into a false page.
     let code = house.code(&totp);
     let answer = house.answer(&client, "hanako", state, &code).await;
+    let text = rejected(&answer, Reason::Exposed);
+    assert!(text.contains("Change your password"), "{text}");
+    let answer = house.answer(&client, "hanako", other, "OK").await;
+    rejected(&answer, Reason::PushDenied);
+    // What is still open ends with the report, however that ends.
+    assert!(house.store.clear_report(&phone.account).await.unwrap());
+    let answer = house.answer(&client, "hanako", third, &code).await;
     rejected(&answer, Reason::UnknownChallenge);
     assert_eq!(house.store.session(&[7; 32]).unwrap(), None);
 }
