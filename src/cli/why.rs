@@ -98,7 +98,12 @@ fn row_told(row: &Told, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()
 }
 
 fn decided(decision: &Decision, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()> {
-    let outcome = words.outcome(decision.outcome);
+    // What an owner or a device does is no login that waits.
+    let waits = matches!(decision.reason, Reason::PushAsked | Reason::Repeated);
+    let outcome = match decision.outcome {
+        Outcome::Waiting if !waits => words.noted(),
+        outcome => words.outcome(outcome),
+    };
     let outcome = match decision.outcome {
         Outcome::Accept => page.good(outcome),
         Outcome::Challenge | Outcome::Waiting => page.fair(outcome),
@@ -126,6 +131,9 @@ fn decided(decision: &Decision, words: &dyn Words, page: &mut Page<'_>) -> io::R
     )];
     facts.extend(decision.rule.as_ref().map(|rule| words.rule(&plain(rule))));
     page.line(page.faint(&format!("    {}", facts.join(" "))))?;
+    if decision.durations.total == 0 {
+        return Ok(());
+    }
     let directory = match decision.durations.directory {
         0 => None,
         micros => Some(duration(micros)),

@@ -151,7 +151,10 @@ fn in_words(decision: &Decision) -> String {
         Outcome::Accept => write!(text, "Login OK"),
         Outcome::Reject => write!(text, "Login incorrect ({reason})"),
         Outcome::Challenge => write!(text, "Login continues ({reason})"),
-        Outcome::Waiting => write!(text, "Login waits ({reason})"),
+        Outcome::Waiting if matches!(reason, Reason::PushAsked | Reason::Repeated) => {
+            write!(text, "Login waits ({reason})")
+        }
+        Outcome::Waiting => write!(text, "A device was heard ({reason})"),
         Outcome::Undecided => write!(text, "Login undecided ({reason})"),
     };
     let _written = write!(

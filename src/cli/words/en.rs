@@ -171,6 +171,10 @@ impl Words for En {
         }
     }
 
+    fn noted(&self) -> &'static str {
+        "noted"
+    }
+
     fn outcome(&self, outcome: Outcome) -> &'static str {
         match outcome {
             Outcome::Accept => "accepted",

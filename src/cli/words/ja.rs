@@ -188,6 +188,10 @@ impl Words for Ja {
         }
     }
 
+    fn noted(&self) -> &'static str {
+        "記録"
+    }
+
     fn outcome(&self, outcome: Outcome) -> &'static str {
         match outcome {
             Outcome::Accept => "許可",

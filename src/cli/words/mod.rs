@@ -104,6 +104,8 @@ pub(super) trait Words {
     fn factor(&self, kind: FactorKind) -> &'static str;
     /// What an answer is called.
     fn outcome(&self, outcome: Outcome) -> &'static str;
+    /// What stands in its place for what an owner or a device did.
+    fn noted(&self) -> &'static str;
     /// What a reason means.
     fn reason(&self, reason: Reason) -> Explained;
     /// Which way a login came.

@@ -40,6 +40,16 @@ fn a_login_is_approved_on_a_phone() {
     let page = visitor.get("/logins");
     shows(&page, "Campus VPN");
     shows(&page, "Logged in");
+    // What she did at the portal and on the phone is no login that waits.
+    let told = house.daemon.cli_ok(&["why", "taro", "--lang", "en"]);
+    let line = told
+        .lines()
+        .position(|line| line.contains("A device approved"));
+    let above = told.lines().nth(line.unwrap() - 1).unwrap();
+    assert!(above.contains("noted"), "{told}");
+    assert!(!told.contains(" waits"), "{told}");
+    let told = house.daemon.cli_ok(&["why", "taro", "--lang", "ja"]);
+    assert!(told.contains("記録") && !told.contains("待機"), "{told}");
 }
 
 #[test]
