@@ -178,3 +178,64 @@ async fn sites_push_service_has_no_say_where_a_device_is() {
     let answer = conclude(&house, &client, &wait, Ending::Patience).await;
     rejected(&answer, Reason::PushUnanswered);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn denial_on_one_device_beats_an_approval_on_another() {
+    let house = House::start();
+    let mut one = phone_of(&house, "hanako").await;
+    let mut other = phone_of(&house, "hanako").await;
+    let client = asking(&[CodeEntry::Delimited], PushMode::Approve);
+    for _ in 0..4 {
+        let wait = waits(&house.try_in(&client, "hanako", "himitsu").await);
+        let known = one.sees(&house.store).remove(0);
+        let (_, denied) = tokio::join!(
+            one.say(&house.access, &known, approve("")),
+            other.say(&house.access, &known, Response::Deny),
+        );
+        assert_eq!(denied.decided, PromptDecided::Denied);
+        let answer = conclude(&house, &client, &wait, Ending::Decided).await;
+        rejected(&answer, Reason::PushDenied);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_numbers_of_two_devices_at_once_deny() {
+    let house = House::start();
+    let mut one = phone_of(&house, "hanako").await;
+    let mut other = phone_of(&house, "hanako").await;
+    let client = showing();
+    let (state, text) = challenged(&house.try_in(&client, "hanako", "himitsu").await);
+    let right = number(&text);
+    let wrong = if right == "11" { "12" } else { "11" };
+    let known = one.sees(&house.store).remove(0);
+    let (first, second) = tokio::join!(
+        one.say(&house.access, &known, approve(wrong)),
+        other.say(&house.access, &known, approve(wrong)),
+    );
+    let mut decided = [first.decided, second.decided];
+    decided.sort_by_key(|decided| *decided == PromptDecided::WrongNumberAgain);
+    let expected = [PromptDecided::WrongNumber, PromptDecided::WrongNumberAgain];
+    assert_eq!(decided, expected);
+    let answer = house.answer(&client, "hanako", state, "OK").await;
+    rejected(&answer, Reason::PushDenied);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn approval_lets_in_a_held_packet_or_a_late_one_but_not_both() {
+    let house = House::start();
+    let mut phone = phone_of(&house, "hanako").await;
+    let client = asking(&[CodeEntry::Delimited], PushMode::Approve);
+    for _ in 0..4 {
+        let wait = waits(&house.try_in(&client, "hanako", "himitsu").await);
+        let known = phone.sees(&house.store);
+        let known = known.iter().find(|known| *known.prompt.id() == wait.prompt);
+        let said = phone.say(&house.access, known.unwrap(), approve("")).await;
+        assert_eq!(said.decided, PromptDecided::Approved);
+        let (held, late) = tokio::join!(
+            conclude(&house, &client, &wait, Ending::Decided),
+            house.try_in(&client, "hanako", "himitsu"),
+        );
+        let let_in = [&held, &late].into_iter().filter(|answer| accepted(answer));
+        assert_eq!(let_in.count(), 1, "{held:?} {late:?}");
+    }
+}
