@@ -109,7 +109,9 @@ impl SignedIn {
 /// the directory's number, changes nothing after the first factor.
 fn is_by_own(proven: Timestamp, factors: &[Enrolled]) -> bool {
     let own = factors.iter();
-    let own = own.filter(|factor| factor.proven && factor.kind < FactorKind::Sms);
+    // A phone counts once it is proven; a seed that was handed out is asked for from the first.
+    let asked = |factor: &&Enrolled| factor.proven || factor.kind == FactorKind::Totp;
+    let own = own.filter(|factor| asked(factor) && factor.kind < FactorKind::Sms);
     let first = own.map(|factor| factor.enrolled).min();
     first.is_none_or(|first| proven > first)
 }
@@ -231,6 +233,7 @@ mod tests {
         assert!(by_own(&[factor(FactorKind::Totp, true, 50), added]));
         // What cannot be used to log in each day.
         assert!(by_own(&[factor(FactorKind::Push, false, 150)]));
+        assert!(!by_own(&[factor(FactorKind::Totp, false, 150)]));
         assert!(by_own(&[factor(FactorKind::Recovery, true, 150)]));
     }
 }

@@ -214,10 +214,13 @@ pub(super) async fn show(
     let (step, device) = standing(&house, &signed, &head)?;
     let step = match (step, device) {
         (Some(step), _) => step,
-        // A phone has used the code, and nobody has seen its number yet.
-        (None, Some(device)) => Step::Test {
-            number: open_test(&house, &visit, &signed, (device, &mut headers)).await?,
-        },
+        // A phone has used the code, and nobody has seen its number yet. Seeing it proves the phone.
+        (None, Some(device)) => {
+            let _known = signed.fresh(&house, Next::Device).await?;
+            let opened = open_test(&house, &visit, &signed, (device, &mut headers));
+            let number = opened.await?;
+            Step::Test { number }
+        }
         (None, None) => Step::Over,
     };
     let t = texts::words(visit.language);
@@ -267,9 +270,11 @@ pub(super) async fn begin_test(
 ) -> Result<Response, Failure> {
     let known = house.rooms.store.known(signed.account()).await?;
     let factors = known.map_or_else(Vec::new, |known| known.factors);
-    let is_hers = |factor: &Enrolled| factor.id == chosen.id && factor.kind == FactorKind::Push;
-    if !factors.iter().any(is_hers) {
-        return Err(Failure::Nowhere);
+    let is_hers = |factor: &&Enrolled| factor.id == chosen.id && factor.kind == FactorKind::Push;
+    let device = factors.iter().find(is_hers).ok_or(Failure::Nowhere)?;
+    if !device.proven {
+        // The test adds a method.
+        let _known = signed.fresh(&house, Next::Methods).await?;
     }
     let mut page = go("/methods/test");
     let _number = open_test(&house, &visit, &signed, (chosen.id, page.headers_mut())).await?;

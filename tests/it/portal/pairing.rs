@@ -5,7 +5,8 @@ use sekisho::factor::Signer;
 use serde_json::{Value, json};
 
 use super::phone::{Phone, now, outcome, tell};
-use super::{House, shows};
+use super::{CAMPUS, House, shows};
+use crate::login::SEED;
 
 #[test]
 fn a_login_is_approved_on_a_phone() {
@@ -240,6 +241,27 @@ fn an_unproven_phone_sees_its_test_alone() {
         0,
         "what waited is withdrawn with it"
     );
+}
+
+#[test]
+fn a_phone_is_not_proven_by_what_was_begun_before_the_first_factor() {
+    let house = House::start(
+        "code = [\"challenge\"]",
+        "enrol-from = [\"campus\"]",
+        CAMPUS,
+    );
+    // Somebody who knows the password of a person without a factor pairs a phone, and waits.
+    let mut thief = house.visitor();
+    thief.password("jiro", "jiro-password");
+    let page = thief.press("/methods/add", "/methods/add/device", &[]);
+    let phone = Phone::try_pair(house.portal, &page.number()).unwrap();
+    house.daemon.enrol("jiro", SEED);
+    shows(&thief.get("/methods/add/device"), "prove once more");
+    let id = phone.id.to_string();
+    let page = thief.press("/methods", "/methods/test", &[("id", &id)]);
+    shows(&page, "prove once more");
+    assert!(phone.waiting().is_empty(), "no test was opened");
+    shows(&thief.get("/methods"), "Not proven yet.");
 }
 
 #[test]
