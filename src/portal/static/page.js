@@ -6,7 +6,9 @@ if (watched && watched.dataset.state) {
   const look = async () => {
     let wait = 2000;
     try {
-      const answer = await fetch(watch, { cache: "no-store", redirect: "error" });
+      const answer = await fetch(watch, { cache: "no-store", redirect: "manual" });
+      // The session has ended: the page itself says what to do.
+      if (answer.type === "opaqueredirect") return location.reload();
       if (answer.ok && (await answer.json()).state !== state) {
         const form = then && document.getElementById(then);
         return form ? form.requestSubmit() : location.reload();

@@ -106,8 +106,11 @@ fn it_was_not_me() {
         campus.looks(&mut phone, "app-reported");
         assert!(nas.respond("taro", &challenge, "OK").rejected());
         assert!(nas.login("taro", "taro-password").rejected());
+        // Its session has ended with the report: the page that waited goes to the sign-in by itself.
+        computer.find("#password");
         computer.goto(&campus.url("/logins"));
-        campus.looks(&mut computer, "logins-reported");
+        computer.find("#password");
+        campus.looks(&mut computer, "signin-reported");
     });
 }
 
