@@ -16,6 +16,7 @@ pub mod control;
 pub mod daemon;
 pub mod demo;
 pub mod directory;
+pub mod eap;
 pub mod factor;
 pub mod portal;
 pub mod secret;

@@ -16,7 +16,7 @@ use super::sending;
 use super::split::{Extra, Forms, split};
 use super::texts::{self, Text};
 use super::throttle::{self, Budget, Place, Pool};
-use super::{Answer, Attempt, Room, Setup, Then, Verdict, challenge};
+use super::{Answer, Attempt, Credential, Room, Setup, Then, Verdict, challenge};
 use crate::account::{
     AccountId, BadName, Decision, Durations, Outcome, Reason, TypedName, Who, shown,
 };
@@ -34,6 +34,8 @@ pub(super) async fn decide(room: &Arc<Room>, attempt: &Attempt) -> Answer {
             return Answer {
                 verdict: settled.verdict.clone(),
                 decision: settled.decision.clone(),
+                resumable: None,
+                proof: None,
             };
         }
         Ok(Err(undecided)) => undecided,
@@ -49,6 +51,8 @@ pub(super) async fn decide(room: &Arc<Room>, attempt: &Attempt) -> Answer {
     Answer {
         verdict: Verdict::Undecided,
         decision,
+        resumable: None,
+        proof: None,
     }
 }
 
@@ -134,10 +138,13 @@ impl<'a> Exchange<'a> {
         if let Some(state) = &attempt.state {
             return challenge::answer(self, who, state).await;
         }
-        if attempt.password.is_empty() {
+        let Credential::Password(password) = &attempt.credential else {
+            return Ok(self.refuse_unproven(Reason::UnsupportedMethod));
+        };
+        if password.is_empty() {
             return Ok(self.refuse_unproven(Reason::EmptyPassword));
         }
-        let Some(typed) = attempt.password.expose_str() else {
+        let Some(typed) = password.expose_str() else {
             return Ok(self.refuse_unproven(Reason::UnreadablePassword));
         };
         let entry = match self.find(who).await? {

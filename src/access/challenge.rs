@@ -40,7 +40,7 @@ pub(super) async fn answer(
     let asked = challenge.asked;
     let mut proven = Proven::again(challenge);
     // What cannot be read is no code: it is asked for again, as if nothing had been typed.
-    let typed = exchange.attempt.password.expose_str().unwrap_or_default();
+    let typed = exchange.attempt.credential.typed();
     let typed = typed.trim();
     let asks_prompt = asked == FactorKind::Push && !is_code(typed);
     if !asks_prompt && is_exposed(exchange, &proven)? {

@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::account::{AccountId, AccountKey, Decision, Language, Station};
 use crate::channel::{BadAnswer, Channels};
 use crate::clock::{Clock, Timestamp};
+pub use crate::directory::NtResponse;
 use crate::directory::{Directory, Entry};
 use crate::secret::{Key, Secret, random_array};
 pub use crate::store::AccountingRecord as SessionRecord;
@@ -60,8 +61,8 @@ pub struct Attempt {
     pub nas_port: Option<Box<[u8]>>,
     /// User-Name, as octets.
     pub name: Box<[u8]>,
-    /// User-Password, revealed.
-    pub password: Secret,
+    /// What is shown to prove who it is.
+    pub credential: Credential,
     /// State, if the request answers a challenge.
     pub state: Option<Box<[u8]>>,
     /// The station, read as the client's configuration says.
@@ -74,6 +75,49 @@ pub struct Attempt {
     pub deadline: Instant,
     /// Until when the reply may be held for a device.
     pub hold_until: Instant,
+}
+
+/// What somebody shows to prove who they are.
+#[derive(Debug)]
+pub enum Credential {
+    /// What was typed: a password, or password and code, or the answer to a challenge.
+    Password(Secret),
+    /// A response by the NT hash of the password (RFC 2759 §8.1).
+    NtResponse(NtResponse),
+    /// A client certificate, verified, whose name is the attempt's: possession is proven, and no password is.
+    Certificate {
+        /// When it ends: no login is remembered beyond that.
+        ends: Timestamp,
+    },
+    /// A session that the peer has proven to hold, of a login that was let in before.
+    Resumed(Arc<Resumable>),
+}
+
+impl Credential {
+    /// What was typed, if it is text.
+    fn typed(&self) -> &str {
+        match self {
+            Self::Password(typed) => typed.expose_str().unwrap_or_default(),
+            Self::NtResponse(_) | Self::Certificate { .. } | Self::Resumed(_) => "",
+        }
+    }
+
+    /// What tells one attempt from another; empty for what is never typed twice.
+    fn octets(&self) -> &[u8] {
+        match self {
+            Self::Password(typed) => typed.expose(),
+            Self::NtResponse(shown) => &shown.response,
+            Self::Certificate { .. } | Self::Resumed(_) => &[],
+        }
+    }
+}
+
+/// A login that was let in, as much of it as must be looked at again when its session is resumed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Resumable {
+    account: AccountId,
+    /// When the login was let in.
+    at: Timestamp,
 }
 
 /// What to answer.
@@ -121,6 +165,22 @@ pub struct Answer {
     pub verdict: Verdict,
     /// What journal and metrics say about it; audit has it already.
     pub decision: Arc<Decision>,
+    /// What makes the login's session resumable, of an Accept: none where no change of a password could be noticed.
+    pub resumable: Option<Arc<Resumable>>,
+    /// What proves to who sent a right [`Credential::NtResponse`] that the password is known here (RFC 2759 §8.7). It is there
+    /// with any verdict but a Reject.
+    pub proof: Option<[u8; 20]>,
+}
+
+/// The answers to packets that were held.
+#[derive(Clone, Debug)]
+pub struct Concluded {
+    /// Of each packet, in their order.
+    pub verdicts: Vec<Verdict>,
+    /// The record.
+    pub decision: Arc<Decision>,
+    /// As in [`Answer`].
+    pub resumable: Option<Arc<Resumable>>,
 }
 
 /// What would happen to a login, without doing it: `sekisho explain`.
@@ -240,12 +300,20 @@ impl Access {
     }
 
     /// The answers to all packets that wait for one prompt, in their order, and the record. `None` when they go on waiting.
-    pub async fn conclude(
-        &self,
-        held: &[Held],
-        ending: Ending,
-    ) -> Option<(Vec<Verdict>, Arc<Decision>)> {
+    pub async fn conclude(&self, held: &[Held], ending: Ending) -> Option<Concluded> {
         push::conclude(&self.room, held, ending).await
+    }
+
+    /// Whether a login that was let in before would still be, so that its session may be resumed: the account exists, is usable, is
+    /// not reported, has the same password and factors, and no rule denies it. Records nothing; whoever then proves to hold the
+    /// session is decided by [`Access::decide`] with [`Credential::Resumed`].
+    pub async fn may_resume(
+        &self,
+        _resumable: &Resumable,
+        _client: &ClientPolicy,
+        _station: &Station,
+    ) -> bool {
+        false
     }
 
     /// Hears what a device says to a prompt. What is not signed by a device of the prompt's owner is only counted.

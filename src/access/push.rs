@@ -16,7 +16,7 @@ use super::policy::Phone;
 use super::proven::{self, Asking, Proven};
 use super::retries::{AttemptKey, REPEATED_FOR};
 use super::texts::{self, Text};
-use super::{ClientPolicy, PushMode, Room, Then, Verdict, policy};
+use super::{ClientPolicy, Concluded, PushMode, Room, Then, Verdict, policy};
 use crate::account::{AttemptId, Decision, Durations, FactorKind, Outcome, Reason, Who};
 use crate::clock::Timestamp;
 use crate::secret::{random_array, random_digits};
@@ -381,11 +381,7 @@ const fn refused(state: PromptState) -> (Reason, Text<'static>) {
 }
 
 /// Answers all packets that wait for one prompt: an approval is used once for them together.
-pub(super) async fn conclude(
-    room: &Room,
-    held: &[Held],
-    ending: Ending,
-) -> Option<(Vec<Verdict>, Arc<Decision>)> {
+pub(super) async fn conclude(room: &Room, held: &[Held], ending: Ending) -> Option<Concluded> {
     let first = held.first()?;
     match ended(room, first, ending).await {
         Ok(Some((verdict, decision, challenge))) => {
@@ -396,7 +392,11 @@ pub(super) async fn conclude(
                 let again = again(room, &verdict, challenge.as_ref(), &decision).await;
                 verdicts.push(again.unwrap_or(Verdict::Undecided));
             }
-            Some((verdicts, decision))
+            Some(Concluded {
+                verdicts,
+                decision,
+                resumable: None,
+            })
         }
         Ok(None) => None,
         Err(error) => {
@@ -405,7 +405,11 @@ pub(super) async fn conclude(
             decision.note = Some(error.to_string().into());
             let decision = Arc::new(decision);
             room.count_failure(&decision);
-            Some((vec![Verdict::Undecided; held.len()], decision))
+            Some(Concluded {
+                verdicts: vec![Verdict::Undecided; held.len()],
+                decision,
+                resumable: None,
+            })
         }
     }
 }

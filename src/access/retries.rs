@@ -84,7 +84,7 @@ impl AttemptKey {
             kind,
             place,
             port,
-            attempt.password.expose(),
+            attempt.credential.octets(),
         ]);
         Self {
             digest,

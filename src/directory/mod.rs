@@ -107,6 +107,19 @@ pub enum Bind {
     Refused(Refusal),
 }
 
+/// A response to a challenge by the NT hash of a password (RFC 2759 §8.1), for entries that have one.
+#[derive(Clone, Debug)]
+pub struct NtResponse {
+    /// The name as typed: it is part of what the response was computed from.
+    pub name: Box<[u8]>,
+    /// The challenge that was put.
+    pub challenge: [u8; 16],
+    /// The peer's own.
+    pub peer_challenge: [u8; 16],
+    /// The response.
+    pub response: [u8; 24],
+}
+
 /// Why a directory refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

@@ -12,7 +12,7 @@ use super::rejects::{self, Delay};
 use super::socket::{Local, Socket, canonical};
 use super::waiting::{self, Packet};
 use super::{Client, House, probe, reply, station};
-use crate::access::{Attempt, Verdict, Wait};
+use crate::access::{Attempt, Credential, Verdict, Wait};
 use crate::account::{AttemptId, Decision, Durations, Outcome, Reason};
 use crate::secret::Secret;
 use crate::telemetry::Discard;
@@ -199,7 +199,7 @@ fn attempt(work: &Work, credentials: Credentials) -> Attempt {
         nas: canonical(work.path.peer),
         nas_port: nas_port(&work.request),
         name: credentials.name,
-        password: credentials.password,
+        credential: Credential::Password(credentials.password),
         state: work.request.attribute(attribute::STATE).map(Into::into),
         station,
         station_from,

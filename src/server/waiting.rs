@@ -229,12 +229,12 @@ async fn answer(
     _permit: OwnedSemaphorePermit,
 ) {
     let held: Vec<Held> = packets.iter().map(Packet::held).collect();
-    let Some((verdicts, decision)) = house.rooms.access.conclude(&held, ending).await else {
+    let Some(concluded) = house.rooms.access.conclude(&held, ending).await else {
         packets.into_iter().for_each(|packet| wait(&house, packet));
         return;
     };
-    house.rooms.telemetry.decision(&decision);
-    for (packet, verdict) in packets.into_iter().zip(verdicts) {
+    house.rooms.telemetry.decision(&concluded.decision);
+    for (packet, verdict) in packets.into_iter().zip(concluded.verdicts) {
         login::answer_held(&house, packet, &verdict);
     }
 }

@@ -10,6 +10,7 @@ const PLAN: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("account", &["clock"]),
     ("wire", &["secret"]),
+    ("eap", &["secret", "clock"]),
     ("directory", &["secret", "clock", "account"]),
     ("factor", &["secret", "clock", "account"]),
     ("store", &["secret", "clock", "account", "factor"]),
@@ -29,7 +30,15 @@ const PLAN: &[(&str, &[&str])] = &[
     ("telemetry", &["clock", "account"]),
     (
         "server",
-        &["wire", "access", "telemetry", "secret", "clock", "account"],
+        &[
+            "wire",
+            "eap",
+            "access",
+            "telemetry",
+            "secret",
+            "clock",
+            "account",
+        ],
     ),
     (
         "portal",

@@ -1,4 +1,5 @@
 use super::*;
+use crate::access::Credential;
 use crate::access::split::tests::client;
 use crate::access::{ClientPolicy, Verdict};
 use crate::account::{AttemptId, ClientName, Decision, Durations, Outcome, Reason};
@@ -11,7 +12,7 @@ fn attempt() -> Attempt {
         nas: "192.0.2.10".parse().unwrap(),
         nas_port: None,
         name: (*b"hanako").into(),
-        password: Secret::from("secret123456"),
+        credential: Credential::Password(Secret::from("secret123456")),
         state: None,
         station: Station::read("203.0.113.5"),
         station_from: None,
@@ -73,7 +74,7 @@ fn another_station_client_account_or_text_is_another_attempt() {
             ..attempt()
         },
         Attempt {
-            password: Secret::from("secret123457"),
+            credential: Credential::Password(Secret::from("secret123457")),
             ..attempt()
         },
         Attempt {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
 use super::Pressed;
-use crate::access::{Answer, Attempt, Ending, Held, Verdict, Wait};
+use crate::access::{Answer, Attempt, Credential, Ending, Held, Verdict, Wait};
 use crate::account::{AttemptId, FactorKind, Reason};
 use crate::portal::page::{Failure, Frame, Next, go, show};
 use crate::portal::session::{self, Fields, Head, Maybe, Sent, SignedIn};
@@ -142,7 +142,7 @@ fn attempt(
         nas: visit.address,
         nas_port: None,
         name: user.as_bytes().into(),
-        password,
+        credential: Credential::Password(password),
         state: state.map(|state| state.as_slice().into()),
         station: visit.station(),
         station_from: None,
@@ -161,10 +161,11 @@ async fn decide(house: &House, attempt: Attempt) -> Answer {
         let held = held(client, nas, received, wait.clone());
         let access = &house.rooms.access;
         let concluded = Box::pin(access.conclude(&[held], Ending::Patience)).await;
-        if let Some((verdicts, decision)) = concluded {
-            house.rooms.telemetry.decision(&decision);
-            let verdict = verdicts.into_iter().next().unwrap_or(Verdict::Undecided);
-            answer = Answer { verdict, decision };
+        if let Some(concluded) = concluded {
+            house.rooms.telemetry.decision(&concluded.decision);
+            let verdict = concluded.verdicts.into_iter().next();
+            answer.verdict = verdict.unwrap_or(Verdict::Undecided);
+            answer.decision = concluded.decision;
         }
     }
     if matches!(answer.verdict, Verdict::Reject { .. }) {
@@ -198,7 +199,9 @@ async fn settle(
     answer: Answer,
     before: Option<SignedIn>,
 ) -> Result<Response, Failure> {
-    let Answer { verdict, decision } = answer;
+    let Answer {
+        verdict, decision, ..
+    } = answer;
     match verdict {
         Verdict::Accept { .. } => {
             let account = decision.account.clone().ok_or(Failure::Trouble)?;

@@ -46,7 +46,12 @@ async fn answer_that_is_held_and_comes_again_waits_with_the_first() {
         received: Instant::now(),
         wait,
     });
-    let (verdicts, _) = house.access.conclude(&held, Ending::Decided).await.unwrap();
+    let verdicts = house
+        .access
+        .conclude(&held, Ending::Decided)
+        .await
+        .unwrap()
+        .verdicts;
     assert!(
         verdicts
             .iter()

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sekisho::access::{
-    Access, Answer, Asks, Attempt, ClientPolicy, CodeEntry, Label, PasswordLimits, ReplyRule, Rule,
-    Settings, Setup, Texts, Then, Verdict, Zone,
+    Access, Answer, Asks, Attempt, ClientPolicy, CodeEntry, Credential, Label, PasswordLimits,
+    ReplyRule, Rule, Settings, Setup, Texts, Then, Verdict, Zone,
 };
 use sekisho::account::{ClientName, FactorKind, Language, Realms, Reason, Station};
 use sekisho::channel::{self, Channels, Gateway, GatewayKind};
@@ -230,7 +230,7 @@ pub(crate) fn attempt(client: &Arc<ClientPolicy>, name: &str, typed: &str) -> At
         nas: "192.0.2.10".parse().unwrap(),
         nas_port: None,
         name: name.as_bytes().into(),
-        password: Secret::from(typed),
+        credential: Credential::Password(Secret::from(typed)),
         state: None,
         station: Station::read(HOME),
         station_from: Some("Calling-Station-Id".into()),

@@ -1,6 +1,6 @@
 //! Wrong passwords, and the one face of all that fails before the password is proven.
 
-use sekisho::access::{Attempt, Verdict};
+use sekisho::access::{Attempt, Credential, Verdict};
 use sekisho::account::{Reason, Station};
 use sekisho::secret::Secret;
 
@@ -16,7 +16,7 @@ async fn all_that_fails_before_the_password_is_proven_looks_the_same() {
     house.enrol("taro").await;
     let client = asking();
     let binary = Attempt {
-        password: Secret::new(vec![0xff, 0xfe, 0x80]),
+        credential: Credential::Password(Secret::new(vec![0xff, 0xfe, 0x80])),
         ..attempt(&client, "taro", "")
     };
     assert_eq!(

@@ -56,9 +56,13 @@ pub(super) async fn conclude(
         received: Instant::now(),
         wait: wait.clone(),
     };
-    let (verdicts, decision) = house.access.conclude(&[held], ending).await.unwrap();
-    let verdict = verdicts.into_iter().next().unwrap();
-    Answer { verdict, decision }
+    let concluded = house.access.conclude(&[held], ending).await.unwrap();
+    Answer {
+        verdict: concluded.verdicts.into_iter().next().unwrap(),
+        decision: concluded.decision,
+        resumable: concluded.resumable,
+        proof: None,
+    }
 }
 
 fn from(station: &str, client: &Arc<ClientPolicy>, typed: &str) -> Attempt {
@@ -114,7 +118,12 @@ async fn retries_join_the_prompt_without_a_bind() {
     let seen = phone.sees(&house.store);
     phone.say(&house.access, &seen[0], approve("")).await;
     let all = [held(&first), held(&first), held(&first)];
-    let (verdicts, _) = house.access.conclude(&all, Ending::Decided).await.unwrap();
+    let verdicts = house
+        .access
+        .conclude(&all, Ending::Decided)
+        .await
+        .unwrap()
+        .verdicts;
     assert_eq!(verdicts.len(), 3);
     assert!(
         verdicts
