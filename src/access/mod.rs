@@ -375,6 +375,17 @@ impl Access {
         response::report(&self.room, whose, here).await
     }
 
+    /// Whether two names, as typed, mean one account of one directory.
+    #[must_use]
+    pub fn is_same_name(&self, one: &[u8], other: &[u8]) -> bool {
+        let setup = self.room.setup.load();
+        let who = |typed| attempt::who(&setup, typed).0;
+        match (who(one), who(other)) {
+            (Ok(one), Ok(other)) => one.key == other.key && one.directory == other.directory,
+            (Err(_), _) | (_, Err(_)) => false,
+        }
+    }
+
     /// Counts a request that `server` refused by itself, so that the audit trail has it. Gives the record under the name of the
     /// account, if what was typed is one.
     #[must_use]

@@ -198,6 +198,8 @@ reasons! {
     UnreadablePassword = "unreadable-password",
     /// CHAP, MS-CHAP or EAP, for which no method is configured.
     UnsupportedMethod = "unsupported-method",
+    /// An EAP conversation failed by itself: the TLS handshake, or what the station sent; the note says how.
+    EapFailed = "eap-failed",
     /// A health check of the gear, which nobody's login is.
     HealthCheck = "health-check",
     /// The directory has no such person.

@@ -101,6 +101,7 @@ impl Rooms {
             access: access.clone(),
             telemetry: telemetry.clone(),
             clock: clock.clone(),
+            chargeable: master.derive("chargeable user identity"),
         };
         let replies = replies::in_words(&settings.server.replies);
         let server = Server::bind(settings.server, rooms).map_err(Error::of("radius"))?;

@@ -283,6 +283,10 @@ impl Words for En {
                 "The gear used a login method that is not supported here (CHAP, MS-CHAP or EAP).",
                 "Set the gear to PAP.",
             ),
+            Reason::EapFailed => Explained::new(
+                "The EAP conversation with the station failed by itself, in TLS or in what the station sent.",
+                "See the note; a station that does not trust the certificate needs the right profile installed.",
+            ),
             Reason::HealthCheck => Explained::new(
                 "The gear looked whether anybody is there; it was nobody's login.",
                 "Nothing: a Reject is the answer that it waits for.",

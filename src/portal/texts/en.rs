@@ -241,6 +241,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::NumberRefused => "The phone number cannot be used",
         Reason::MessageLimit => "Too many messages or calls",
         Reason::GatewayFailed => "The message could not be sent",
+        Reason::EapFailed => "The station and the server could not agree",
         Reason::UnknownChallenge => "Answered after its time",
         Reason::DirectoryUnavailable | Reason::StoreUnavailable | Reason::DeadlinePassed => {
             "The service had a problem"

@@ -245,6 +245,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::NumberRefused => "登録された電話番号は使えません",
         Reason::MessageLimit => "SMSや電話の回数が上限に達しました",
         Reason::GatewayFailed => "SMSや電話を送れませんでした",
+        Reason::EapFailed => "端末との接続手順が途中で失敗しました",
         Reason::UnknownChallenge => "時間切れの後に応答がありました",
         Reason::DirectoryUnavailable | Reason::StoreUnavailable | Reason::DeadlinePassed => {
             "認証サービスの障害です"

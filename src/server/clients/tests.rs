@@ -15,6 +15,7 @@ pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
         station: Vec::new(),
         when_undecided: WhenUndecided::Discard,
         patience: Duration::from_secs(30),
+        session_timeout: None,
         policy: Arc::new(ClientPolicy {
             name: ClientName::new(name),
             label: crate::access::Label::default(),

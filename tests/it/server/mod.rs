@@ -70,6 +70,7 @@ impl House {
             access,
             telemetry: telemetry.clone(),
             clock,
+            chargeable: key.derive("chargeable user identity"),
         };
         let server = Server::bind(settings.clone(), rooms).unwrap();
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -194,6 +195,7 @@ fn client(name: &str, network: &str, secret: &str) -> Client {
         station: Vec::new(),
         when_undecided: WhenUndecided::Reject,
         patience: Duration::from_secs(10),
+        session_timeout: None,
         policy: Arc::new(ClientPolicy {
             name: ClientName::new(name),
             label: Label::default(),
