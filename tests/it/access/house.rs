@@ -328,6 +328,7 @@ fn open_directory(slapd: &Slapd, clock: &Clock, stop: &CancellationToken) -> Dir
         id_attribute: None,
         phone: vec!["mobile".into()],
         language: Some("preferredLanguage".into()),
+        nt_hash: Some("sambaNTPassword".into()),
         groups: Groups::MemberOf { depth: 2 },
         operation_timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(5),
