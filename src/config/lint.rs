@@ -16,7 +16,7 @@ const PUSH_TAKES: Duration = Duration::from_secs(20);
 
 /// Warns of what cannot work together at a client.
 pub(super) fn judge(root: &Table<'_>, table: &Table<'_>, gear: &Gear) {
-    judge_method(table, gear);
+    judge_method(root, table, gear);
     judge_push(table, gear);
     judge_patience(table, gear);
     judge_sent(root, table, gear);
@@ -32,16 +32,21 @@ fn place(table: &Table<'_>, key: &str) -> Option<Place> {
     }
 }
 
-fn judge_method(table: &Table<'_>, gear: &Gear) {
-    if gear.method == Method::Pap {
-        return;
+fn judge_method(root: &Table<'_>, table: &Table<'_>, gear: &Gear) {
+    match gear.method {
+        Method::Pap => {}
+        Method::Eap if root.has("eap") => {}
+        Method::Eap => table.report.warn(
+            place(table, "method"),
+            "`method` is \"eap\", but there is no [eap]: every login here is refused.",
+            "Add [eap] with a certificate, or set the gear to PAP and write method = \"pap\".",
+        ),
+        Method::MsChap => table.report.warn(
+            place(table, "method"),
+            "`method` is \"mschap\", but outside of EAP passwords are proven by PAP alone: every login here is refused.",
+            "Set the gear to PAP, and write method = \"pap\".",
+        ),
     }
-    let method = gear.method.as_str();
-    table.report.warn(
-        place(table, "method"),
-        format!("`method` is {method:?}, but this version proves passwords by PAP alone: every login here is refused."),
-        "Set the gear to PAP, and write method = \"pap\".",
-    );
     let behind = |entry: &CodeEntry| *entry != CodeEntry::Challenge;
     if gear.method == Method::MsChap && gear.policy.code.iter().any(behind) {
         table.report.warn(

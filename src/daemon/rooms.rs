@@ -18,9 +18,10 @@ use crate::clock::Clock;
 use crate::config;
 use crate::control::{self, ClientShown, Doors};
 use crate::directory::{self, Directory};
+use crate::eap;
 use crate::portal::{self, Portal};
 use crate::secret::Key;
-use crate::server::{self, Server};
+use crate::server::{self, Eap, Server};
 use crate::store::{self, Store};
 use crate::telemetry::Telemetry;
 use crate::wire::Signing;
@@ -104,7 +105,12 @@ impl Rooms {
             chargeable: master.derive("chargeable user identity"),
         };
         let replies = replies::in_words(&settings.server.replies);
+        let eap = renewed(None, settings.eap).map_err(|why| Error::Room {
+            room: "eap",
+            why: why.to_string(),
+        })?;
         let server = Server::bind(settings.server, rooms).map_err(Error::of("radius"))?;
+        server.hold_eap(eap);
         let portal = match settings.portal {
             Some(settings) => {
                 let rooms = portal::Rooms {
@@ -159,6 +165,7 @@ impl Rooms {
             &self.all_directories,
         )
         .map_err(|why| vec![why.to_string()])?;
+        let eap = renewed(self.server.eap(), settings.eap).map_err(|why| vec![why.to_string()])?;
         for warning in &settings.warnings {
             log::warn!("{warning}");
         }
@@ -170,6 +177,7 @@ impl Rooms {
         let replies = replies::in_words(&settings.server.replies);
         self.replies.store(Arc::new(replies));
         self.server.reload(settings.server);
+        self.server.hold_eap(eap);
         match (&self.portal, settings.portal) {
             (Some(portal), Some(settings)) => portal.reload(settings),
             (None, None) => {}
@@ -275,6 +283,21 @@ impl Rooms {
             log::debug!("some connections to directories were left open");
         }
         self.telemetry.flush();
+    }
+}
+
+/// How EAP is held from now on: what it was under new settings, so that sessions stay resumable.
+fn renewed(
+    before: Option<Eap>,
+    settings: Option<eap::Settings>,
+) -> Result<Option<Eap>, eap::Error> {
+    match (before, settings) {
+        (_, None) => Ok(None),
+        (None, Some(settings)) => Eap::new(settings).map(Some),
+        (Some(mut eap), Some(settings)) => {
+            eap.reload(settings)?;
+            Ok(Some(eap))
+        }
     }
 }
 

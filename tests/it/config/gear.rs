@@ -125,7 +125,27 @@ const DOUBTFUL: &[(&str, &str)] = &[
     ),
     (
         "method = ¶'mschap'\ncode = ['challenge']",
-        "`method` is \"mschap\", but this version proves passwords by PAP alone",
+        "`method` is \"mschap\", but outside of EAP passwords are proven by PAP alone",
+    ),
+    (
+        "method = ¶'eap'",
+        "`method` is \"eap\", but there is no [eap]: every login here is refused. (Add [eap]",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\ncrl-file = ¶'/r'",
+        "`crl-file` has no effect: `methods` does not hold \"tls\"",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\nclient-ca-file = ¶'/a'",
+        "`client-ca-file` has no effect",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\nclient-ca-file = '/a'\nmethods = 'tls'\ninner = ¶'gtc'",
+        "by EAP-TLS there is nothing inside",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\ninner = ¶['gtc', 'mschapv2']",
+        "no directory has an attribute of NT hashes: every such login is refused. (Set nt-hash",
     ),
     (
         "method = 'mschap'\ncode = ¶['appended']",
