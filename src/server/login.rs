@@ -201,6 +201,7 @@ fn attempt(work: &Work, credentials: Credentials) -> Attempt {
         name: credentials.name,
         credential: Credential::Password(credentials.password),
         state: work.request.attribute(attribute::STATE).map(Into::into),
+        can_ask: true,
         station,
         station_from,
         received: work.received,
