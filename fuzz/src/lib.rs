@@ -202,6 +202,7 @@ fn directory_settings() -> Settings {
         id_attribute: None,
         phone: vec!["mobile".into()],
         language: Some("preferredLanguage".into()),
+        nt_hash: None,
         groups: Groups::None,
         operation_timeout: Duration::ZERO,
         connect_timeout: Duration::ZERO,

@@ -5,14 +5,19 @@
 
 mod attempt;
 mod bells;
+mod certificate;
 mod challenge;
 mod exchange;
 mod explain;
+mod first;
+mod lasting;
 mod policy;
 mod proven;
 mod push;
 mod response;
+mod resumption;
 mod retries;
+mod second;
 mod sending;
 mod settings;
 mod split;
@@ -44,6 +49,7 @@ use waiters::Waiters;
 pub use exchange::reason_of;
 pub use push::{Ending, Held, Wait};
 pub use response::{DeviceResponse, DeviceTest, Responded};
+pub use resumption::Resumable;
 pub use settings::{
     Asks, ClientPolicy, CodeEntry, Label, PasswordLimits, PushMode, ReplyRule, Rule, Settings,
     Texts, Then, Zone,
@@ -69,6 +75,8 @@ pub struct Attempt {
     pub station: Station,
     /// The attribute that told it.
     pub station_from: Option<Arc<str>>,
+    /// Whether a question can be put and answered, where the client's policy has any: within EAP by GTC alone, elsewhere always.
+    pub can_ask: bool,
     /// When the request was received.
     pub received: Instant,
     /// When an answer has no more use.
@@ -94,30 +102,13 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// What was typed, if it is text.
-    fn typed(&self) -> &str {
+    /// What was typed, if anything was.
+    const fn typed(&self) -> Option<&Secret> {
         match self {
-            Self::Password(typed) => typed.expose_str().unwrap_or_default(),
-            Self::NtResponse(_) | Self::Certificate { .. } | Self::Resumed(_) => "",
+            Self::Password(typed) => Some(typed),
+            Self::NtResponse(_) | Self::Certificate { .. } | Self::Resumed(_) => None,
         }
     }
-
-    /// What tells one attempt from another; empty for what is never typed twice.
-    fn octets(&self) -> &[u8] {
-        match self {
-            Self::Password(typed) => typed.expose(),
-            Self::NtResponse(shown) => &shown.response,
-            Self::Certificate { .. } | Self::Resumed(_) => &[],
-        }
-    }
-}
-
-/// A login that was let in, as much of it as must be looked at again when its session is resumed.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Resumable {
-    account: AccountId,
-    /// When the login was let in.
-    at: Timestamp,
 }
 
 /// What to answer.
@@ -289,7 +280,12 @@ impl Access {
     }
 
     /// Decides one attempt. Never fails: what cannot be decided is [`Verdict::Undecided`].
-    pub async fn decide(&self, attempt: Attempt) -> Answer {
+    pub async fn decide(&self, mut attempt: Attempt) -> Answer {
+        if attempt.credential.typed().is_none() {
+            attempt.client = Arc::new(attempt.client.untyped());
+        } else if !attempt.can_ask && attempt.client.asks_back() {
+            attempt.client = Arc::new(attempt.client.unasked());
+        }
         attempt::decide(&self.room, &attempt).await
     }
 
@@ -309,11 +305,12 @@ impl Access {
     /// session is decided by [`Access::decide`] with [`Credential::Resumed`].
     pub async fn may_resume(
         &self,
-        _resumable: &Resumable,
-        _client: &ClientPolicy,
-        _station: &Station,
+        resumable: &Arc<Resumable>,
+        client: &Arc<ClientPolicy>,
+        station: &Station,
     ) -> bool {
-        false
+        let attempt = Attempt::to_resume(resumable, client, station);
+        resumption::may_resume(&self.room, &attempt).await
     }
 
     /// Hears what a device says to a prompt. What is not signed by a device of the prompt's owner is only counted.

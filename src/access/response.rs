@@ -11,7 +11,8 @@ use crate::account::{
 use crate::factor::{Response, SIGNATURE, Subject, decision_text};
 use crate::secret::{random_array, random_digits};
 use crate::store::{
-    ChallengeFacts, Crossing, DecidedBy, Error, NewPrompt, Prompt, PromptDecided, PromptState,
+    ChallengeFacts, Crossing, DecidedBy, Error, Lasting, NewPrompt, Prompt, PromptDecided,
+    PromptState,
 };
 
 /// The client that tests of devices are shown as.
@@ -272,6 +273,7 @@ fn of_portal(
             reply: Vec::new(),
             language,
             number_end: None,
+            lasting: Lasting::default(),
         },
         crossing: Crossing::Shown,
         digits: settings.settings.prompt_digits,

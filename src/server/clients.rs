@@ -11,7 +11,6 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 
 use super::Client;
-use crate::access::{ClientPolicy, CodeEntry, PushMode};
 use crate::account::ClientName;
 use crate::secret::Secret;
 
@@ -26,8 +25,6 @@ const RESERVE: usize = 16;
 pub(super) struct Known {
     /// As configured.
     pub(super) client: Client,
-    /// What `access` needs to know of a login in which nothing can be shown to the person.
-    pub(super) silent: Arc<ClientPolicy>,
     /// Its share of the house.
     pub(super) share: Arc<Share>,
     /// It is lent to a trial: no NAS asks.
@@ -205,7 +202,6 @@ impl Table {
                 .map_or_else(Arc::default, Arc::clone);
             table.shares.insert(client.name.clone(), Arc::clone(&share));
             let known = Arc::new(Known {
-                silent: silent(&client.policy),
                 client: client.clone(),
                 share,
                 lent: false,
@@ -299,7 +295,6 @@ impl Clients {
             address,
             until,
             known: Arc::new(Known {
-                silent: silent(&client.policy),
                 client,
                 share,
                 lent: true,
@@ -307,14 +302,6 @@ impl Clients {
         });
         true
     }
-}
-
-/// A client's policy without what shows something to the person.
-fn silent(policy: &Arc<ClientPolicy>) -> Arc<ClientPolicy> {
-    let mut silent = ClientPolicy::clone(policy);
-    silent.code.retain(|entry| *entry != CodeEntry::Challenge);
-    silent.push.retain(|mode| *mode != PushMode::Shown);
-    Arc::new(silent)
 }
 
 /// How long after now, as a moment; far away when it would overflow.

@@ -14,7 +14,7 @@ use super::rejects::{self, Delay};
 use super::socket::{Local, Socket, canonical};
 use super::waiting::{self, Packet};
 use super::{Client, House, probe, reply, station};
-use crate::access::{Answer, Attempt, ClientPolicy, Concluded, Credential, Verdict, Wait};
+use crate::access::{Answer, Attempt, Concluded, Credential, Verdict, Wait};
 use crate::account::{AttemptId, Decision, Durations, Outcome, Reason};
 use crate::secret::Secret;
 use crate::telemetry::Discard;
@@ -159,8 +159,7 @@ pub(super) async fn run(work: Work) {
     }
     let verdict = match credentials(&work.request, &work.known.client) {
         Ok(Credentials { name, password }) => {
-            let shown = (name, Credential::Password(password));
-            let mut attempt = attempt(&work, shown, &work.known.client.policy);
+            let mut attempt = attempt(&work, name, Credential::Password(password));
             attempt.state = work.request.attribute(attribute::STATE).map(Into::into);
             decide(&work, attempt).await.verdict
         }
@@ -239,21 +238,18 @@ pub(super) async fn decide(work: &Work, attempt: Attempt) -> Answer {
     answer
 }
 
-/// An attempt that begins, under what its client may do and is asked for.
-pub(super) fn attempt(
-    work: &Work,
-    (name, credential): (Box<[u8]>, Credential),
-    policy: &Arc<ClientPolicy>,
-) -> Attempt {
+/// An attempt that begins.
+pub(super) fn attempt(work: &Work, name: Box<[u8]>, credential: Credential) -> Attempt {
     let client = &work.known.client;
     let (station, station_from) = station::read(&work.request, &client.station);
     Attempt {
-        client: Arc::clone(policy),
+        client: Arc::clone(&client.policy),
         nas: canonical(work.path.peer),
         nas_port: nas_port(&work.request),
         name,
         credential,
         state: None,
+        can_ask: true,
         station,
         station_from,
         received: work.received,

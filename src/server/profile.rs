@@ -41,6 +41,8 @@ pub struct Profile {
     pub logins: u8,
     /// How long a verdict is given again.
     pub pair: Duration,
+    /// For how long a station is remembered at which a factor was proven; zero is never.
+    pub remember: Duration,
     /// What makes it wait longer, as a sentence.
     pub raise: &'static str,
 }
@@ -147,6 +149,7 @@ pub static GENERIC: Profile = Profile {
     probes: &[],
     logins: 1,
     pair: PAIR,
+    remember: Duration::ZERO,
     raise: "Raise the time-out of the RADIUS server on the gear to 60 s.",
 };
 

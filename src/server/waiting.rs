@@ -52,13 +52,8 @@ pub(super) struct Packet {
 
 impl Packet {
     fn held(&self) -> Held {
-        let asked = self.kept.as_ref().is_none_or(|kept| kept.can_ask());
-        let policy = match asked {
-            true => &self.known.client.policy,
-            false => &self.known.silent,
-        };
         Held {
-            client: Arc::clone(policy),
+            client: Arc::clone(&self.known.client.policy),
             nas: canonical(self.path.peer),
             received: self.received,
             wait: self.wait.clone(),

@@ -193,6 +193,18 @@ impl Words for En {
                 "The password was right, and the rules ask for no more here.",
                 "",
             ),
+            Reason::StationRemembered => Explained::new(
+                "The password was right, and a second factor was proven at this station before.",
+                "",
+            ),
+            Reason::Certificate => Explained::new(
+                "A client certificate was right: it is the second factor, and no password was asked for.",
+                "",
+            ),
+            Reason::Resumed => Explained::new(
+                "The session of an earlier login was resumed: account, rules and password were as before.",
+                "",
+            ),
             Reason::Repeated => Explained::new(
                 "The verdict of a moment ago was given again to a repeated request.",
                 "",
@@ -287,6 +299,14 @@ impl Words for En {
                 "The EAP conversation with the station failed by itself, in TLS or in what the station sent.",
                 "See the note; a station that does not trust the certificate needs the right profile installed.",
             ),
+            Reason::NoNtHash => Explained::new(
+                "MSCHAPv2 was used, and the directory shows no NT hash of this account to judge it by.",
+                "Use EAP-TTLS with PAP or PEAP with GTC; or set nt-hash of the directory, let the service account read that attribute, and change the password once.",
+            ),
+            Reason::SessionEnded => Explained::new(
+                "An earlier login's session was to be resumed, and something has changed since.",
+                "Nothing: the equipment logs in anew. The note says what has changed.",
+            ),
             Reason::HealthCheck => Explained::new(
                 "The gear looked whether anybody is there; it was nobody's login.",
                 "Nothing: a Reject is the answer that it waits for.",
@@ -350,6 +370,10 @@ impl Words for En {
             Reason::CodeMissing => Explained::new(
                 "The password was right, but no code came with it, and this gear cannot ask for one.",
                 "Type the code directly after the password.",
+            ),
+            Reason::CannotAsk => Explained::new(
+                "The password was right, but with MSCHAPv2 no code can be typed, and no device could be asked.",
+                "Pair a device and allow push = [\"approve\"] for the client; or use EAP-TTLS with PAP or PEAP with GTC.",
             ),
             Reason::NoFactor => Explained::new(
                 "The password was right, but nothing is enrolled and there is no number to send a code to.",

@@ -212,6 +212,18 @@ impl Words for Ja {
                 "パスワードは正しく、規則によりここではパスワードだけで足ります。",
                 "",
             ),
+            Reason::StationRemembered => Explained::new(
+                "パスワードは正しく、この端末では以前に第2の認証が済んでいます。",
+                "",
+            ),
+            Reason::Certificate => Explained::new(
+                "クライアント証明書が正しいものでした。証明書が第2の認証にあたり、パスワードは求めていません。",
+                "",
+            ),
+            Reason::Resumed => Explained::new(
+                "以前のログインのセッションを再開しました。アカウント、規則、パスワードは当時のままです。",
+                "",
+            ),
             Reason::Repeated => Explained::new(
                 "同じ要求がもう一度届いたため、直前の判定を再び返しました。",
                 "",
@@ -306,6 +318,14 @@ impl Words for Ja {
                 "端末とのEAP(TLS)のやり取りが途中で失敗しました。",
                 "注記を確認してください。証明書を信頼していない端末には、正しい接続設定を入れ直してもらってください。",
             ),
+            Reason::NoNtHash => Explained::new(
+                "MSCHAPv2 が使われましたが、確かめるための NT ハッシュがディレクトリにありません。",
+                "EAP-TTLS/PAP か PEAP/GTC を使うか、ディレクトリの nt-hash を設定してサービスアカウントに読ませ、パスワードを一度変更してください。",
+            ),
+            Reason::SessionEnded => Explained::new(
+                "以前のログインのセッションを再開しようとしましたが、その後に変わったことがあります。",
+                "何もする必要はありません。端末がログインし直します。変わったことは備考にあります。",
+            ),
             Reason::HealthCheck => Explained::new(
                 "機器の動作確認です。利用者のログインではありません。",
                 "対応は不要です。拒否の応答で動作を確認できます。",
@@ -369,6 +389,10 @@ impl Words for Ja {
             Reason::CodeMissing => Explained::new(
                 "パスワードは正しいものですが、確認コードがなく、この機器では入力を求められません。",
                 "パスワードのすぐ後ろに確認コードを続けて入力してください。",
+            ),
+            Reason::CannotAsk => Explained::new(
+                "パスワードは正しいものですが、MSCHAPv2 では確認コードを入力できず、確認できる端末もありませんでした。",
+                "端末を登録してクライアントに push = [\"approve\"] を許すか、EAP-TTLS/PAP か PEAP/GTC を使ってください。",
             ),
             Reason::NoFactor => Explained::new(
                 "パスワードは正しいものですが、多要素認証が未登録で、送信先の電話番号もありません。",

@@ -197,6 +197,9 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Proven => "Logged in",
         Reason::PasswordEnough => "Logged in (password alone)",
+        Reason::StationRemembered => "Logged in (remembered station)",
+        Reason::Certificate => "Logged in with a certificate",
+        Reason::Resumed => "Connected again",
         Reason::Repeated => "The same login, sent again",
         Reason::CodeAsked => "A code was asked for",
         Reason::CodeSent => "A code was sent",
@@ -216,6 +219,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::BadRequest
         | Reason::UnreadablePassword
         | Reason::UnsupportedMethod
+        | Reason::NoNtHash
         | Reason::HealthCheck => "The gear is not set up right",
         Reason::EmptyPassword => "There was no password",
         Reason::WrongPassword => "The password was wrong",
@@ -236,6 +240,8 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::CodeUsed => "The code was used before",
         Reason::CodesLocked => "Stopped for a while after too many wrong codes",
         Reason::CodeMissing => "There was no code",
+        Reason::SessionEnded => "Could not connect again without a login",
+        Reason::CannotAsk => "No device could be asked",
         Reason::NoFactor => "No method is set up",
         Reason::NumberTooNew => "The phone number changed too lately",
         Reason::NumberRefused => "The phone number cannot be used",

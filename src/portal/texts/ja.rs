@@ -201,6 +201,9 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Proven => "ログインしました",
         Reason::PasswordEnough => "ログインしました(パスワードのみ)",
+        Reason::StationRemembered => "ログインしました(記憶した端末)",
+        Reason::Certificate => "証明書でログインしました",
+        Reason::Resumed => "再接続しました",
         Reason::Repeated => "同じログインの再送です",
         Reason::CodeAsked => "確認コードを求めました",
         Reason::CodeSent => "確認コードを送りました",
@@ -220,6 +223,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::BadRequest
         | Reason::UnreadablePassword
         | Reason::UnsupportedMethod
+        | Reason::NoNtHash
         | Reason::HealthCheck => "接続先の機器の設定に問題があります",
         Reason::EmptyPassword => "パスワードがありません",
         Reason::WrongPassword => "パスワードが違います",
@@ -240,6 +244,8 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::CodeUsed => "使用済みの確認コードです",
         Reason::CodesLocked => "確認コードの間違いが多いため、しばらく止めています",
         Reason::CodeMissing => "確認コードがありません",
+        Reason::SessionEnded => "再接続できず、ログインが必要になりました",
+        Reason::CannotAsk => "確認を求められる端末がありません",
         Reason::NoFactor => "確認の方法が登録されていません",
         Reason::NumberTooNew => "電話番号が変わったばかりです",
         Reason::NumberRefused => "登録された電話番号は使えません",

@@ -30,6 +30,8 @@ pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
             patience: Duration::from_secs(30),
             pair: Duration::from_secs(10),
             asks: Asks::ByRules,
+            remember: Duration::ZERO,
+            remember_always: false,
             late_approval: Duration::from_secs(60),
         }),
     }

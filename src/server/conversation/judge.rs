@@ -45,11 +45,6 @@ enum Asks {
 }
 
 impl Question {
-    /// Whether the person can be shown a question.
-    pub(super) fn can_follow(&self) -> bool {
-        self.asks == Asks::Yes
-    }
-
     /// Whether a challenge was put and its answer has not come.
     pub(super) const fn is_put(&self) -> bool {
         self.state.is_some()
@@ -119,7 +114,7 @@ impl Shown {
 }
 
 /// Looks whether a session may be resumed, within what a request may take.
-pub(super) async fn may_resume(work: &Work, record: &Resumable) -> bool {
+pub(super) async fn may_resume(work: &Work, record: &Arc<Resumable>) -> bool {
     let client = &work.known.client;
     let (station, _) = station::read(&work.request, &client.station);
     let access = &work.house.rooms.access;
@@ -146,11 +141,8 @@ pub(super) async fn ask(
         login::record(&work.scene(), Refusal::new(Reason::BadName, &note));
         return Judged::Told(Judgement::Reject);
     }
-    let policy = match shown_by.asks {
-        Asks::Yes => &work.known.client.policy,
-        Asks::No => &work.known.silent,
-    };
-    let mut attempt = login::attempt(work, (shown_by.name, shown_by.credential), policy);
+    let mut attempt = login::attempt(work, shown_by.name, shown_by.credential);
+    attempt.can_ask = shown_by.asks == Asks::Yes;
     let state = kept.question.state.take();
     attempt.state = state.map(|state| state.as_slice().into());
     let certificate = matches!(attempt.credential, Credential::Certificate { .. });

@@ -92,11 +92,6 @@ struct Accepted {
 }
 
 impl Kept {
-    /// Whether the person can be shown a question.
-    pub(super) fn can_ask(&self) -> bool {
-        self.question.can_follow()
-    }
-
     fn stage(&self) -> Stage {
         if self.question.is_put() {
             Stage::Asked

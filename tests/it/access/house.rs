@@ -232,6 +232,7 @@ pub(crate) fn attempt(client: &Arc<ClientPolicy>, name: &str, typed: &str) -> At
         name: name.as_bytes().into(),
         credential: Credential::Password(Secret::from(typed)),
         state: None,
+        can_ask: true,
         station: Station::read(HOME),
         station_from: Some("Calling-Station-Id".into()),
         received: now,
@@ -261,6 +262,8 @@ pub(crate) fn client(name: &str, code: &[CodeEntry]) -> Arc<ClientPolicy> {
         patience: Duration::from_secs(30),
         pair: Duration::from_secs(10),
         asks: Asks::ByRules,
+        remember: Duration::ZERO,
+        remember_always: false,
         late_approval: Duration::from_secs(60),
     })
 }

@@ -210,6 +210,8 @@ fn client(name: &str, network: &str, secret: &str) -> Client {
             patience: Duration::from_secs(30),
             pair: Duration::from_secs(10),
             asks: Asks::ByRules,
+            remember: Duration::ZERO,
+            remember_always: false,
             late_approval: Duration::from_secs(60),
         }),
     }

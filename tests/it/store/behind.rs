@@ -151,7 +151,7 @@ async fn store_without_changes_is_migrated() {
     .unwrap();
     drop(old);
     let (store, master) = open(&settings, &clock).unwrap();
-    assert_eq!(store.health().schema, 3);
+    assert_eq!(store.health().schema, 4);
     let shop = Shop {
         store,
         clock,
