@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::fault::{Reach, Readers};
 use super::reader::{Bounds, Table, Words};
 use super::{general, secrets};
+use crate::clock::Clock;
 use crate::directory;
 use crate::eap::{Authenticator, CertificateName, Error, Inner, Method, Settings, Version};
 use crate::secret::Secret;
@@ -178,7 +179,7 @@ fn pem(table: &Table<'_>, name: &str, path: &Path) -> Option<(Vec<u8>, Readers)>
 
 /// Says what cannot be used, as `eap` finds it.
 fn usable(table: &Table<'_>, settings: Settings) -> Option<Settings> {
-    let Err(error) = Authenticator::<()>::new(settings.clone()) else {
+    let Err(error) = Authenticator::<()>::new(&settings, Clock::system()) else {
         return Some(settings);
     };
     let (key, mend) = match &error {

@@ -105,7 +105,7 @@ impl Rooms {
             chargeable: master.derive("chargeable user identity"),
         };
         let replies = replies::in_words(&settings.server.replies);
-        let eap = renewed(None, settings.eap).map_err(|why| Error::Room {
+        let eap = renewed(None, settings.eap.as_ref(), &clock).map_err(|why| Error::Room {
             room: "eap",
             why: why.to_string(),
         })?;
@@ -165,7 +165,8 @@ impl Rooms {
             &self.all_directories,
         )
         .map_err(|why| vec![why.to_string()])?;
-        let eap = renewed(self.server.eap(), settings.eap).map_err(|why| vec![why.to_string()])?;
+        let eap = renewed(self.server.eap(), settings.eap.as_ref(), &self.clock)
+            .map_err(|why| vec![why.to_string()])?;
         for warning in &settings.warnings {
             log::warn!("{warning}");
         }
@@ -289,11 +290,12 @@ impl Rooms {
 /// How EAP is held from now on: what it was under new settings, so that sessions stay resumable.
 fn renewed(
     before: Option<Eap>,
-    settings: Option<eap::Settings>,
+    settings: Option<&eap::Settings>,
+    clock: &Clock,
 ) -> Result<Option<Eap>, eap::Error> {
     match (before, settings) {
         (_, None) => Ok(None),
-        (None, Some(settings)) => Eap::new(settings).map(Some),
+        (None, Some(settings)) => Eap::new(settings, clock.clone()).map(Some),
         (Some(mut eap), Some(settings)) => {
             eap.reload(settings)?;
             Ok(Some(eap))

@@ -15,6 +15,7 @@ use super::login::{self, Refusal, Scene, Work};
 use super::{probe, reply as replies};
 use crate::access::{Concluded, Resumable, Verdict, Wait};
 use crate::account::{AccountId, Reason, shown};
+use crate::clock::Clock;
 use crate::eap::{self, Authenticator, Conversation, Failed, Room};
 use crate::telemetry::Discard;
 use crate::wire::{Request, attribute};
@@ -48,10 +49,10 @@ impl Eap {
     /// # Errors
     ///
     /// When certificate, key, CA or CRL cannot be used.
-    pub fn new(settings: eap::Settings) -> Result<Self, eap::Error> {
+    pub fn new(settings: &eap::Settings, clock: Clock) -> Result<Self, eap::Error> {
         Ok(Self {
             fragment: settings.fragment,
-            authenticator: Authenticator::new(settings)?,
+            authenticator: Authenticator::new(settings, clock)?,
         })
     }
 
@@ -60,10 +61,9 @@ impl Eap {
     /// # Errors
     ///
     /// As for [`Eap::new`]; then nothing has changed.
-    pub fn reload(&mut self, settings: eap::Settings) -> Result<(), eap::Error> {
-        let fragment = settings.fragment;
+    pub fn reload(&mut self, settings: &eap::Settings) -> Result<(), eap::Error> {
         self.authenticator.reload(settings)?;
-        self.fragment = fragment;
+        self.fragment = settings.fragment;
         Ok(())
     }
 }
