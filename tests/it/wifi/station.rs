@@ -52,7 +52,9 @@ impl Version {
     const fn words(self) -> &'static str {
         match self {
             Self::V12 => "tls_disable_tlsv1_3=1",
-            Self::V13 => "tls_disable_tlsv1_3=0 tls_disable_tlsv1_2=1",
+            Self::V13 => {
+                "tls_disable_tlsv1_0=1 tls_disable_tlsv1_1=1 tls_disable_tlsv1_2=1 tls_disable_tlsv1_3=0"
+            }
         }
     }
 
