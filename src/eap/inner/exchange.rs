@@ -11,7 +11,7 @@ use crate::secret::{Secret, random_array};
 const PROMPT: &str = "パスワード / Password: ";
 
 /// An inner conversation.
-pub(super) struct Exchange {
+pub(in crate::eap) struct Exchange {
     /// What may run, the one offered first in front.
     offers: Vec<Inner>,
     name: Box<[u8]>,
@@ -176,7 +176,7 @@ impl Exchange {
 }
 
 /// Inner EAP in TTLS: whole packets, which the peer begins with an Identity that nobody asked for (RFC 5281 §11.2.1).
-pub(super) struct Packets {
+pub(in crate::eap) struct Packets {
     exchange: Exchange,
     /// Of the Request that is to be answered; none before the Identity.
     identifier: Option<u8>,

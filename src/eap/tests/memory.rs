@@ -1,1 +1,3 @@
-//! Later.
+//! What a conversation costs that was begun and left.
+
+use super::*;

@@ -141,7 +141,7 @@ impl Peer {
         self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
-    fn kind(&self) -> u8 {
+    pub(super) fn kind(&self) -> u8 {
         match self.habits.method {
             Method::Tls => 13,
             Method::Ttls => 21,
