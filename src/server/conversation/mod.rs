@@ -170,7 +170,8 @@ fn silence(scene: &Scene<'_>, discard: Discard, why: &str) {
 /// Forgets the State that the packet brought.
 fn spend(scene: &Scene<'_>) {
     if let Some(state) = scene.request.attribute(attribute::STATE) {
-        scene.house.conversations.forget(state);
+        let conversations = &scene.house.conversations;
+        conversations.forget(state, &owner(scene.known));
     }
 }
 
@@ -272,7 +273,8 @@ fn name(scene: &Scene<'_>, kept: &mut Kept) -> Result<(), Step> {
         );
         return Err(refused(scene, Reason::BadRequest, &note));
     }
-    if kept.name.is_none() {
+    // At an EAP-Start the NAS does not know any yet.
+    if kept.name.is_none() && kept.packets > 0 {
         kept.name = name.map(Into::into);
     }
     Ok(())

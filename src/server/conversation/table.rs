@@ -155,9 +155,15 @@ impl<T> Table<T> {
         });
     }
 
-    /// Forgets a State whose conversation has gone on or has ended.
-    pub(super) fn forget(&self, state: &[u8]) {
-        self.with(state, |pool, state| drop(pool.remove(state)));
+    /// Forgets a State of this client, whose conversation has gone on or has ended.
+    pub(super) fn forget(&self, state: &[u8], owner: &Owner) {
+        let mut gone = Vec::new();
+        self.with(state, |pool, state| {
+            let slot = pool.slots.get(state);
+            if slot.is_some_and(|slot| slot.owner == *owner) {
+                gone.extend(pool.remove(state));
+            }
+        });
     }
 
     /// How many are kept or in work.
@@ -333,7 +339,9 @@ mod tests {
         assert_eq!(table.take(&state, &owner("wifi"), now), Found::InWork);
         table.put_back(&state, 8);
         assert_eq!(table.take(&state, &owner("wifi"), now), Found::Kept(8));
-        table.forget(&state);
+        table.forget(&state, &owner("vpn"));
+        assert_eq!(table.take(&state, &owner("wifi"), now), Found::InWork);
+        table.forget(&state, &owner("wifi"));
         assert_eq!(table.take(&state, &owner("wifi"), now), Found::Nothing);
         assert_eq!(table.len(), 0);
     }

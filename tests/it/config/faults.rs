@@ -59,11 +59,11 @@ const FAULTY: &[(&str, &str)] = &[
     ),
     // EAP.
     (
-        "¶[eap]\nkey-file = '/k'",
+        "[¶eap]\nkey-file = '/k'",
         "`certificate-file` is missing. (Add certificate-file = ",
     ),
     (
-        "¶[eap]\ncertificate-file = '/c'",
+        "[¶eap]\ncertificate-file = '/c'",
         "`key-file` is missing. (Add key-file = ",
     ),
     (

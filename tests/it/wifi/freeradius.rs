@@ -12,6 +12,9 @@ use super::papers::Papers;
 use crate::support::daemon::SECRET;
 use crate::support::ports;
 
+/// FreeRADIUS 3.2.1 refuses 100 as too small.
+const LEAST_FRAGMENT: u16 = 120;
+
 /// A FreeRADIUS of this test.
 pub struct FreeRadius {
     _folder: TempDir,
@@ -20,7 +23,7 @@ pub struct FreeRadius {
 }
 
 impl FreeRadius {
-    /// Starts one that sends fragments of this size and knows these people.
+    /// Starts one that sends fragments of this size, or a little more as its least is 120, and knows these people.
     pub fn start(papers: &Papers, fragment: u16, names: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], ports::free()));
@@ -36,7 +39,7 @@ impl FreeRadius {
             .replace("FOLDER", &folder.path().display().to_string())
             .replace("PAPERS", &papers.path("").display().to_string())
             .replace("PORT", &address.port().to_string())
-            .replace("FRAGMENT", &fragment.to_string())
+            .replace("FRAGMENT", &fragment.max(LEAST_FRAGMENT).to_string())
             .replace("SECRET", SECRET);
         fs::write(folder.path().join("radiusd.conf"), text).unwrap();
         let mut child = Command::new("freeradius")

@@ -57,7 +57,8 @@ fn a_state_is_good_for_its_client_and_once() {
     failed(&ap.ask(ap.query("taro", Some(b"x"), &nak)));
     // None of these has harmed the conversation.
     let answer = ap.ask(ap.query("taro", Some(&state), &nak));
-    assert_eq!(answer.code(), Code::AccessChallenge);
+    let log = campus.daemon.log();
+    assert_eq!(answer.code(), Code::AccessChallenge, "{log}");
     failed(&ap.ask(ap.query("taro", Some(&state), &nak)));
     let next = state_of(&answer);
     let request = answer.eap().unwrap();
