@@ -75,9 +75,7 @@ impl Rooms {
         clock: Clock,
     ) -> Result<Self, Error> {
         let telemetry = Telemetry::start(&settings.telemetry, clock.clone());
-        for warning in &settings.warnings {
-            log::warn!("{warning}");
-        }
+        tell(&settings.warnings);
         let (store, master) = open_store(settings.store, clock.clone()).await?;
         let directory_tasks = TaskTracker::new();
         let all_directories = CancellationToken::new();
@@ -98,19 +96,14 @@ impl Rooms {
             &master,
             access_tasks.clone(),
         );
+        let replies = replies::in_words(&settings.server.replies);
         let rooms = server::Rooms {
             access: access.clone(),
             telemetry: telemetry.clone(),
             clock: clock.clone(),
             chargeable: master.derive("chargeable user identity"),
         };
-        let replies = replies::in_words(&settings.server.replies);
-        let eap = renewed(None, settings.eap.as_ref(), &clock).map_err(|why| Error::Room {
-            room: "eap",
-            why: why.to_string(),
-        })?;
-        let server = Server::bind(settings.server, rooms).map_err(Error::of("radius"))?;
-        server.hold_eap(eap);
+        let server = open_server(settings.server, settings.eap.as_ref(), rooms)?;
         let portal = match settings.portal {
             Some(settings) => {
                 let rooms = portal::Rooms {
@@ -167,9 +160,7 @@ impl Rooms {
         .map_err(|why| vec![why.to_string()])?;
         let eap = renewed(self.server.eap(), settings.eap.as_ref(), &self.clock)
             .map_err(|why| vec![why.to_string()])?;
-        for warning in &settings.warnings {
-            log::warn!("{warning}");
-        }
+        tell(&settings.warnings);
         self.telemetry.set_level(settings.telemetry.level);
         self.telemetry.forget_patience();
         self.store.set_limits(settings.store.limits);
@@ -287,6 +278,12 @@ impl Rooms {
     }
 }
 
+fn tell(warnings: &[config::Fault]) {
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
+}
+
 /// How EAP is held from now on: what it was under new settings, so that sessions stay resumable.
 fn renewed(
     before: Option<Eap>,
@@ -350,6 +347,20 @@ async fn open_store(settings: store::Settings, clock: Clock) -> Result<(Store, K
         .await
         .map_err(|why| failed(why.to_string()))?
         .map_err(|why| failed(why.to_string()))
+}
+
+fn open_server(
+    settings: server::Settings,
+    eap: Option<&eap::Settings>,
+    rooms: server::Rooms,
+) -> Result<Server, Error> {
+    let eap = renewed(None, eap, &rooms.clock).map_err(|why| Error::Room {
+        room: "eap",
+        why: why.to_string(),
+    })?;
+    let server = Server::bind(settings, rooms).map_err(Error::of("radius"))?;
+    server.hold_eap(eap);
+    Ok(server)
 }
 
 async fn open_portal(
