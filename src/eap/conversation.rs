@@ -29,8 +29,8 @@ enum Stage<R> {
     Offered { method: Method, switched: bool },
     /// A method is in work.
     Method(Box<Talk<R>>),
-    /// Success or Failure was said.
-    Over,
+    /// Success or Failure was said; what can be told of it.
+    Over(String),
 }
 
 /// A method in work, with its messages on their way.
@@ -99,7 +99,7 @@ impl<R: Clone + Send + Sync + 'static> Conversation<R> {
             Stage::Offered { method, switched } => self.offered(*method, *switched, &response),
             Stage::Method(talk) if talk.method.kind() == response.kind => self.hear(response.data),
             Stage::Method(_) => self.discard("EAP packet of another method"),
-            Stage::Over => self.fail(Some(Failed::Protocol("packet after the end"))),
+            Stage::Over(_) => self.fail(Some(Failed::Protocol("packet after the end"))),
         }
     }
 
@@ -108,7 +108,7 @@ impl<R: Clone + Send + Sync + 'static> Conversation<R> {
         let next = self.identifier.wrapping_add(1);
         let step = match &mut self.stage {
             Stage::Method(talk) => talk.dialogue.looked(&self.house, may, next),
-            Stage::Identity | Stage::Offered { .. } | Stage::Over => Step::Fail(None),
+            Stage::Identity | Stage::Offered { .. } | Stage::Over(_) => Step::Fail(None),
         };
         self.follow(step)
     }
@@ -118,7 +118,7 @@ impl<R: Clone + Send + Sync + 'static> Conversation<R> {
         let next = self.identifier.wrapping_add(1);
         let step = match &mut self.stage {
             Stage::Method(talk) => talk.dialogue.judged(&self.house, judgement, next),
-            Stage::Identity | Stage::Offered { .. } | Stage::Over => Step::Fail(None),
+            Stage::Identity | Stage::Offered { .. } | Stage::Over(_) => Step::Fail(None),
         };
         self.follow(step)
     }
@@ -133,7 +133,8 @@ impl<R: Clone + Send + Sync + 'static> Conversation<R> {
     #[must_use]
     pub fn told(&self) -> String {
         match &self.stage {
-            Stage::Identity | Stage::Over => "EAP".into(),
+            Stage::Identity => "EAP".into(),
+            Stage::Over(told) => told.clone(),
             Stage::Offered { method, .. } => method.told().into(),
             Stage::Method(talk) => talk.dialogue.told(),
         }
@@ -149,7 +150,7 @@ impl<R: Clone + Send + Sync + 'static> Conversation<R> {
                 "word that a fragment of our certificate arrived: it may be larger than the way to the peer takes"
             }
             Stage::Method(talk) => talk.dialogue.waits(),
-            Stage::Over => "nothing",
+            Stage::Over(_) => "nothing",
         }
     }
 
@@ -235,19 +236,19 @@ impl<R: Clone + Send + Sync + 'static> Conversation<R> {
         let (identifier, room) = (self.next(), self.room);
         match &mut self.stage {
             Stage::Method(talk) => Turn::Ask(talk.outgoing.next(identifier, talk.method, room)),
-            Stage::Identity | Stage::Offered { .. } | Stage::Over => self.fail(None),
+            Stage::Identity | Stage::Offered { .. } | Stage::Over(_) => self.fail(None),
         }
     }
 
     fn succeed(&mut self) -> Turn<R> {
         let keys = match &mut self.stage {
             Stage::Method(talk) => talk.dialogue.finish(&self.house),
-            Stage::Identity | Stage::Offered { .. } | Stage::Over => None,
+            Stage::Identity | Stage::Offered { .. } | Stage::Over(_) => None,
         };
         let Some((receive_key, send_key, session_id)) = keys else {
             return self.fail(Some(Failed::Protocol("no keys")));
         };
-        self.stage = Stage::Over;
+        self.stage = Stage::Over(self.told());
         Turn::Success(Success {
             packet: packet::success(self.identifier),
             receive_key,
@@ -260,7 +261,7 @@ impl<R: Clone + Send + Sync + 'static> Conversation<R> {
         if let Stage::Method(talk) = &self.stage {
             talk.dialogue.forget(&self.house);
         }
-        self.stage = Stage::Over;
+        self.stage = Stage::Over(self.told());
         Turn::Failure(packet::failure(self.identifier), why)
     }
 

@@ -90,14 +90,17 @@ fn converse_spoilt(habits: Habits, version: Version, at: usize, spoil: &Spoil) -
         };
         turn = match rejected {
             Some(turn) => turn,
-            None if round < at => {
-                let answer = peer.answer(&last);
+            None if round <= at => {
+                let mut answer = peer.answer(&last);
+                if round == at {
+                    answer = spoilt(&mut peer, answer, spoil);
+                }
                 conversation.receive(&answer, room)
             }
             None => {
-                let template = packet(last[1], last[4], &[0]);
-                let answer = spoilt(&mut peer, template, spoil);
-                conversation.receive(&answer, room)
+                let empty = packet(last[1], last[4], &[0]);
+                let again = spoilt(&mut peer, empty, spoil);
+                conversation.receive(&again, room)
             }
         };
     }

@@ -42,7 +42,7 @@ impl Pki {
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let mut params = CertificateParams::new(vec!["radius.example.ac.jp".into()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let server = signed(params, &ca);
+        let server = signed(&params, &ca);
         Self { ca, server }
     }
 
@@ -54,7 +54,7 @@ impl Pki {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.serial_number = Some(vec![serial].into());
         params.not_after = rcgen::date_time_ymd(2040, 1, 1);
-        signed(params, &self.ca)
+        signed(&params, &self.ca)
     }
 
     /// A list of revoked serial numbers, with the year in which it ends.
@@ -94,7 +94,7 @@ impl Pki {
     }
 }
 
-fn signed(params: CertificateParams, ca: &CertifiedIssuer<'_, KeyPair>) -> (String, String) {
+fn signed(params: &CertificateParams, ca: &CertifiedIssuer<'_, KeyPair>) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, ca).unwrap();
     (certificate.pem(), key.serialize_pem())

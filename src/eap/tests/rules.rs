@@ -256,11 +256,11 @@ fn peap_without_a_login_is_refused() {
     let name = [&[1][..], b"taro"].concat();
     let cases: &[(&[Vec<u8>], Failed)] = &[
         (
-            &[success.clone()],
+            std::slice::from_ref(&success),
             Failed::Protocol("Result TLV before the inner login"),
         ),
         (
-            &[name.clone(), success],
+            &[name.clone(), success.clone()],
             Failed::Protocol("Result TLV before the inner login"),
         ),
         (
