@@ -27,7 +27,7 @@ use crate::wire::Request;
 
 /// Packets held at once: 100,000 people, and retries of theirs; some 100 MiB.
 const HELD: usize = 1 << 17;
-/// EAP conversations among them, each with its tunnel of some 10 to 20 KiB: 160 MiB.
+/// EAP conversations among them, each with its tunnel of up to 12 KiB: 96 MiB.
 const HELD_CONVERSATIONS: usize = 8192;
 /// Packets held for one prompt: retries at each of some servers. More are discarded, as the NAS has others.
 const HELD_FOR_PROMPT: usize = 16;

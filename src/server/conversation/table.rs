@@ -25,8 +25,8 @@ const LIFE: Duration = Duration::from_secs(60);
 const LIFE_ASKED: Duration = Duration::from_secs(120);
 /// Conversations without a tunnel at once: some hundred octets each, 10 MiB in all. Half of them for one client.
 const BEGUN: Bounds = Bounds::new(16_384, LIFE);
-/// Conversations with a tunnel: some 10 to 20 KiB each, 160 MiB in all.
-const TUNNELLED: Bounds = Bounds::new(8192, LIFE);
+/// Conversations with a tunnel: up to 12 KiB each, 144 MiB in all.
+const TUNNELLED: Bounds = Bounds::new(12_288, LIFE);
 /// Conversations in which a person was asked: of the same size. Their passwords were right.
 const ASKED: Bounds = Bounds::new(4096, LIFE_ASKED);
 /// Conversations of one station in a pool: one, and a few that were broken off as it moved about.

@@ -43,8 +43,13 @@ pub fn with_hashes(slapd: &Slapd) -> String {
 impl Campus {
     /// A daemon with every method, and further configuration.
     pub fn start(names: &[&str], further: &str) -> Self {
+        Self::start_with(names, "", further)
+    }
+
+    /// The same, with further keys of the client.
+    pub fn start_with(names: &[&str], keys: &str, further: &str) -> Self {
         let (papers, slapd) = (Papers::make(), Slapd::start(&people(names.iter().copied())));
-        let wifi = client("wifi", WIFI);
+        let wifi = client("wifi", &format!("{WIFI}\n{keys}"));
         let eap = eap(&papers, "");
         let further = format!("{eap}{wifi}\n{further}");
         let daemon = Daemon::start(&with_hashes(&slapd), &further);

@@ -1,10 +1,13 @@
 //! Campus Wi-Fi: EAP against supplicants that nobody here wrote.
 
+mod accept;
+mod again;
 mod ap;
 mod campus;
 mod flood;
 mod freeradius;
 mod papers;
+mod reload;
 mod rules;
 mod station;
 mod table;
