@@ -383,6 +383,13 @@ impl Access {
         }
     }
 
+    /// Whether a name, as typed, means the account of a key that a record has.
+    #[must_use]
+    pub fn is_name_of(&self, typed: &[u8], key: &str) -> bool {
+        let (who, _) = attempt::who(&self.room.setup.load(), typed);
+        who.is_ok_and(|who| who.key.as_str() == key)
+    }
+
     /// Counts a request that `server` refused by itself, so that the audit trail has it. Gives the record under the name of the
     /// account, if what was typed is one.
     #[must_use]

@@ -113,6 +113,16 @@ impl Shown {
     }
 }
 
+/// Under whose name somebody is let in.
+enum TrueName {
+    /// The outer one: it is theirs, or nobody's.
+    Outer,
+    /// This one; the outer one is somebody else's.
+    Known(Box<[u8]>),
+    /// The one that the record of the decision has, if the outer one is somebody else's.
+    OfRecord,
+}
+
 /// Looks whether a session may be resumed, within what a request may take.
 pub(super) async fn may_resume(work: &Work, record: &Arc<Resumable>) -> bool {
     let client = &work.known.client;
@@ -145,18 +155,26 @@ pub(super) async fn ask(
     attempt.can_ask = shown_by.asks == Asks::Yes;
     let state = kept.question.state.take();
     attempt.state = state.map(|state| state.as_slice().into());
-    let certificate = matches!(attempt.credential, Credential::Certificate { .. });
-    let mut name = certificate.then(|| attempt.name.clone());
+    let true_name = match &attempt.credential {
+        Credential::Password(_) | Credential::NtResponse(_) => TrueName::Outer,
+        Credential::Certificate { .. } if named(&attempt.name) => TrueName::Outer,
+        Credential::Certificate { .. } => TrueName::Known(attempt.name.clone()),
+        Credential::Resumed(_) => TrueName::OfRecord,
+    };
     let answer = login::decide(work, attempt).await;
     let decision = &answer.decision;
-    if name.is_none() {
-        name = Some(decision.name.as_bytes().into());
-    }
+    let of_record = |key: &str| nobody || rooms.access.is_name_of(outer, key);
+    let name = match true_name {
+        TrueName::Outer => None,
+        TrueName::Known(name) => Some(name),
+        TrueName::OfRecord if of_record(&decision.name) => None,
+        TrueName::OfRecord => Some(names::user_of(&decision.name).into()),
+    };
     kept.question = Question {
         state: None,
         asks: shown_by.asks,
         proof: answer.proof,
-        name: name.filter(|name| !name.is_empty() && !named(name)),
+        name,
     };
     hear(kept, answer.verdict, (decision, answer.resumable))
 }

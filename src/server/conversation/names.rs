@@ -13,9 +13,22 @@ pub(super) fn is_anonymous(outer: &[u8]) -> bool {
     user.is_empty() || user.eq_ignore_ascii_case(NOBODY_SHORT) || start.eq_ignore_ascii_case(NOBODY)
 }
 
+/// The person's name in an account's key, which has the directory's in front.
+pub(super) fn user_of(key: &str) -> &[u8] {
+    let user = key.split_once('/').map_or(key, |(_, user)| user);
+    user.as_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_has_the_persons_name_behind_the_directorys() {
+        assert_eq!(user_of("campus/taro"), b"taro");
+        assert_eq!(user_of("campus/a/b"), b"a/b");
+        assert_eq!(user_of("taro"), b"taro");
+    }
 
     #[test]
     fn a_name_that_says_nobody_is_known() {

@@ -131,7 +131,7 @@ impl Drop for House {
     }
 }
 
-fn quiet() -> telemetry::Settings {
+pub(crate) fn quiet() -> telemetry::Settings {
     telemetry::Settings {
         metrics: None,
         log: telemetry::LogTo::Stderr,
@@ -168,7 +168,7 @@ fn limits() -> store::Limits {
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         accounting: vec!["127.0.0.1:0".parse().unwrap()],
@@ -184,7 +184,7 @@ fn settings() -> Settings {
     }
 }
 
-fn client(name: &str, network: &str, secret: &str) -> Client {
+pub(crate) fn client(name: &str, network: &str, secret: &str) -> Client {
     Client {
         name: ClientName::new(name),
         addresses: vec![network.parse().unwrap()],

@@ -2,7 +2,9 @@
 
 use super::campus::{Campus, PASSWORD, PASSWORD_ONLY, WIFI, eap, with_hashes};
 use super::station::{METHODS, Method, Said, Station, Version};
-use crate::support::daemon::client;
+use std::time::{Duration, Instant};
+
+use crate::support::daemon::{client, wait};
 
 /// Logs in, and twice again.
 fn thrice(campus: &Campus, station: &Station) -> Said {
@@ -22,6 +24,10 @@ fn campus() -> Campus {
     for name in ["taro", "hanako"] {
         campus.slapd.change_password(name, PASSWORD);
     }
+    // The second of the change is over: until then another could have the same time.
+    let changed = Instant::now();
+    let over = || changed.elapsed() > Duration::from_millis(2100);
+    wait(over, || "time stands still".to_owned());
     campus
 }
 
@@ -45,12 +51,13 @@ fn a_session_is_resumed_by_every_method_and_version() {
             let log = campus.daemon.log();
             assert_eq!(said.let_in(), Ok(()), "{method:?} {version:?}\n{log}");
             assert_eq!(said.count("MPPE keys OK: 3  mismatch: 0"), 1);
-            assert_eq!(resumed(&said), 2, "{method:?} {version:?}\n{log}");
+            // By TLS 1.3 it is said once more, when the new ticket has come.
+            assert!(resumed(&said) >= 2, "{method:?} {version:?}\n{log}");
         }
     }
-    // Once for each login by password, and never to resume one.
+    // The first of all; the others had their verdict from it, or resumed.
     let dn = crate::support::slapd::person_dn("taro");
-    assert_eq!(campus.slapd.binds(&dn), 6);
+    assert_eq!(campus.slapd.binds(&dn), 1);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod accept;
 mod again;
 mod ap;
 mod campus;
+mod factor;
 mod flood;
 mod freeradius;
 mod papers;

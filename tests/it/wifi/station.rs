@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::papers::Papers;
@@ -80,6 +80,8 @@ pub struct Station {
     pub trusted: &'static str,
     pub certificate: String,
     pub mac: String,
+    /// The folder of the socket at which its person is asked.
+    pub control: Option<PathBuf>,
     /// Further words of eapol_test.
     pub words: Vec<String>,
 }
@@ -103,6 +105,7 @@ impl Station {
             trusted: "ca",
             certificate: name.to_owned(),
             mac: "02:00:00:00:00:01".to_owned(),
+            control: None,
             words: Vec::new(),
         }
     }
@@ -115,9 +118,13 @@ impl Station {
             Method::Tls => format!("identity=\"{}\"", outer.unwrap_or(&self.name)),
             _ => {
                 let outer = outer.map(|outer| format!("anonymous_identity=\"{outer}\"\n"));
-                let (name, password) = (&self.name, &self.password);
                 let outer = outer.unwrap_or_default();
-                format!("identity=\"{name}\"\n{outer}password=\"{password}\"")
+                // Without a password the person is asked for all that is asked.
+                let password = match self.password.as_str() {
+                    "" => String::new(),
+                    password => format!("password=\"{password}\""),
+                };
+                format!("identity=\"{}\"\n{outer}{password}", self.name)
             }
         };
         let certificate = match self.method {
@@ -130,8 +137,11 @@ impl Station {
         };
         let trusted = shown(&format!("{}.pem", self.trusted));
         let fragment = self.fragment;
+        let control = self.control.as_ref().map_or_else(String::new, |folder| {
+            format!("ctrl_interface={}\n", folder.display())
+        });
         format!(
-            "network={{\nssid=\"campus\"\nkey_mgmt=IEEE8021X\n{method}\nphase1=\"{version}\"\n{identity}\n\
+            "{control}network={{\nssid=\"campus\"\nkey_mgmt=IEEE8021X\n{method}\nphase1=\"{version}\"\n{identity}\n\
              {certificate}ca_cert=\"{trusted}\"\nfragment_size={fragment}\n}}\n"
         )
     }
