@@ -1,6 +1,10 @@
 //! What is done with the fuzzer's octets. The integration tests replay the corpus through these.
 
+mod eap;
+
 use std::time::Duration;
+
+pub use eap::eap;
 
 use sekisho::directory::{Bind, Groups, Heard, Settings, overhear};
 use sekisho::secret::Secret;

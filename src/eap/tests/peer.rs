@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{
@@ -86,6 +86,25 @@ pub(super) fn trusting(
     version: Version,
     own: Option<&(String, String)>,
 ) -> Arc<ClientConfig> {
+    let provider = aws_lc_rs::default_provider();
+    with_provider(ca, version, own, provider)
+}
+
+/// The same, of TLS 1.3 alone, with a first key share that is not the one we want: there is one more round.
+pub(super) fn retrying(pki: &Pki) -> Arc<ClientConfig> {
+    let provider = CryptoProvider {
+        kx_groups: vec![aws_lc_rs::kx_group::MLKEM768, aws_lc_rs::kx_group::X25519],
+        ..aws_lc_rs::default_provider()
+    };
+    with_provider(&pki.ca.pem(), Version::V13, None, provider)
+}
+
+fn with_provider(
+    ca: &str,
+    version: Version,
+    own: Option<&(String, String)>,
+    provider: CryptoProvider,
+) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap())
@@ -94,7 +113,7 @@ pub(super) fn trusting(
         Version::V12 => &[&version::TLS12],
         Version::V13 => &[&version::TLS13],
     };
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots);

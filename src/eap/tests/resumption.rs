@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-use super::peer::{Habits, Script, packet, tls};
+use super::peer::{Habits, Script, packet, retrying, tls};
 use super::*;
 
 const VERSIONS: [Version; 2] = [Version::V12, Version::V13];
@@ -104,6 +104,25 @@ fn session_of_a_login_is_resumed_again_and_again() {
             scene.is_resumed();
         }
     });
+}
+
+#[test]
+fn session_is_resumed_by_a_second_hello() {
+    for method in [Method::Ttls, Method::Peap] {
+        let mut scene = Scene::new(method, Version::V13);
+        let straight = scene.login(JUDGE).rounds;
+        scene.tls = retrying(&scene.pki);
+        let ended = scene.login(JUDGE);
+        assert_eq!(ended.yielded, [proven(method)]);
+        // One more for the second hello, and one as the first fills two fragments.
+        assert_eq!(ended.rounds, straight + 2);
+        scene.is_resumed();
+        let judge = Judge {
+            may_resume: false,
+            ..JUDGE
+        };
+        assert_eq!(scene.login(judge).yielded, ["look 7", proven(method)]);
+    }
 }
 
 #[test]
