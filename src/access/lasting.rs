@@ -3,6 +3,7 @@
 //! compared. And both hold until a report, a removed factor or an operator ends them, which is counted, not timed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::exchange::{Exchange, Settled, Undecided};
 use super::policy::Ruling;
@@ -13,6 +14,9 @@ use crate::account::{AccountKey, Decision, Outcome, Reason, Station, Who};
 use crate::clock::Timestamp;
 use crate::directory::{Entry, Found, State};
 use crate::store::{Admission, ChallengeFacts, Lasting, Remember, RememberedStation, Standing};
+
+/// Directories tell the time of a change to the second: until that is over, another change could have the same.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What lets somebody in: the record of it, and by what.
 pub(super) struct Entrance<'a> {
@@ -78,13 +82,16 @@ impl<'a> Entrance<'a> {
 impl Exchange<'_> {
     /// What the login may earn, as things stand when it begins.
     pub(super) fn lasting(&self, entry: &Entry, standing: &Standing, ruling: &Ruling) -> Lasting {
-        let client = self.client();
+        let (client, now) = (self.client(), self.room.clock.now());
+        // By a clock that is behind the directory's it only takes longer.
+        let settled = |changed: &Timestamp| changed.after(SECOND) < now;
+        let password_changed = entry.password_changed.filter(settled);
         let always = ruling.always && !client.remember_always;
         let remembers = !always
             && remembers_stations(client, &self.attempt.station)
-            && entry.password_changed.is_some();
+            && password_changed.is_some();
         Lasting {
-            password_changed: entry.password_changed,
+            password_changed,
             ended: standing.ended,
             remember: match remembers {
                 true => client.remember.as_secs(),

@@ -20,6 +20,7 @@ pub(super) fn judge(root: &Table<'_>, table: &Table<'_>, gear: &Gear) {
     judge_push(table, gear);
     judge_patience(table, gear);
     judge_sent(root, table, gear);
+    judge_remember(table, gear);
     judge_profile(table, gear);
 }
 
@@ -120,6 +121,34 @@ fn judge_sent(root: &Table<'_>, table: &Table<'_>, gear: &Gear) {
             place(table, "ways"),
             format!("A code can be sent to people here (\"{key}\"), but the gear can neither ask for it nor tell them so."),
             "Tell them to log in again with the code behind the password, or write ways = [\"totp\", \"recovery\"].",
+        );
+    }
+}
+
+/// Stations that nothing tells, or that are many people's, are not remembered.
+fn judge_remember(table: &Table<'_>, gear: &Gear) {
+    let policy = &gear.policy;
+    if table.has("remember-always-ask") && policy.remember_always && policy.remember.is_zero() {
+        table.report.warn(
+            table.at("remember-always-ask"),
+            "`remember-always-ask` remembers nothing: `remember` is off here.",
+            "Write remember = \"14d\", or remove it.",
+        );
+    }
+    if policy.remember.is_zero() || !(table.has("remember") || table.has("shared-stations")) {
+        return;
+    }
+    if policy.shared_stations {
+        table.report.warn(
+            place(table, "remember"),
+            "`remember` has no effect with `shared-stations`: a station is not one person's.",
+            "Remove one of the two.",
+        );
+    } else if gear.station.is_empty() {
+        table.report.warn(
+            place(table, "remember"),
+            "`remember` has no effect without `station`: no station is known.",
+            "Write in which attribute the gear sends the hardware address, such as station = \"Calling-Station-Id\".",
         );
     }
 }

@@ -357,6 +357,7 @@ mod tests {
                 "1aed27dcf1ec6e70647150036ba024d961ab3f10f58cd0fac19dcb04c6d24263",
                 "b4164db0396fc0d9c7365f6147231358b385fc10171e7a3aa373aa8729e12e03",
                 "32ad8cb3b7c365b48c3d797ba4ea2ca9e6c72e94e6477bdcb5c17e96d374cf64",
+                "9f141a906f7eeeebb34620733f13cd2ec711f680b3d4116bff6b7bea4145e44f",
             ]
         );
     }

@@ -145,7 +145,7 @@ async fn store_without_changes_is_migrated() {
     let old = Connection::open(folder.path().join("sekisho.db")).unwrap();
     old.execute_batch(
         "DROP TABLE account_change; DROP TABLE prompt; DROP TABLE device; DROP TABLE pairing; DROP TABLE session;
-         ALTER TABLE account DROP COLUMN push;
+         ALTER TABLE account DROP COLUMN push; ALTER TABLE account DROP COLUMN remembered;
          DELETE FROM migration WHERE version > 1; PRAGMA user_version = 1",
     )
     .unwrap();
