@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::Then;
 use super::exchange::{Exchange, Settled, Undecided, micros, reason_of};
 use super::policy::{self, RuleFacts, Ruling};
 use super::proven::Proven;
@@ -16,6 +15,7 @@ use super::second::Asked;
 use super::split::{Extra, Forms, split};
 use super::texts::Text;
 use super::throttle::{self, Budget, Place, Pool};
+use super::{Then, attempt};
 use crate::account::{AccountId, AttemptId, Reason, Who};
 use crate::clock::Timestamp;
 use crate::directory::{self, Bind, Directory, Entry, Found, NtResponse, Proof, Refusal, State};
@@ -77,6 +77,12 @@ impl<'a> Exchange<'a> {
         who: &Who,
         response: &NtResponse,
     ) -> Result<Arc<Settled>, Undecided> {
+        // The response is made with a name, which must not be somebody else's.
+        let (named, _) = attempt::who(self.setup, &response.name);
+        if !named.is_ok_and(|named| named.key == who.key) {
+            self.decision.note = Some("the response is made with another name".into());
+            return Ok(self.refuse_unproven(Reason::BadName).into());
+        }
         let mut candidate = match self.candidate(who).await? {
             Ok(candidate) => candidate,
             Err(reason) => return Ok(self.refuse_unproven(reason).into()),

@@ -313,6 +313,20 @@ impl Access {
         resumption::may_resume(&self.room, &attempt).await
     }
 
+    /// Ends what earlier logins earned: no session is resumed any more, and remembered stations are forgotten, or the one that is
+    /// named. Says how many stations that were.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written: then nothing has changed.
+    pub async fn forget_stations(
+        &self,
+        account: &AccountId,
+        only: Option<Station>,
+    ) -> Result<usize, Error> {
+        self.room.store.forget_stations(account, only).await
+    }
+
     /// Hears what a device says to a prompt. What is not signed by a device of the prompt's owner is only counted.
     ///
     /// # Errors

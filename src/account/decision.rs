@@ -189,6 +189,8 @@ reasons! {
     MethodAdded = "method-added",
     /// The owner removed one.
     MethodRemoved = "method-removed",
+    /// The owner had a remembered station forgotten.
+    StationForgotten = "station-forgotten",
     /// The owner made new recovery codes.
     RecoveryCodesMade = "recovery-codes-made",
 

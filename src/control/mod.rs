@@ -40,7 +40,7 @@ pub use record::{Act, Deed, Recorded};
 pub use crate::access::{Explanation, Label};
 pub use crate::account::{AccountId, Decision, FactorKind, Language, Outcome, Reason, Station};
 pub use crate::factor::Algorithm;
-pub use crate::store::{Enrolled, Health, KnownAccount, Told};
+pub use crate::store::{Enrolled, Health, KnownAccount, RememberedStation, Told};
 pub use crate::telemetry::{Seen, Waited};
 
 /// The socket's usual place.

@@ -21,6 +21,10 @@ pub enum Deed {
     Unlock,
     /// Ends what a report began: account.
     ClearReport,
+    /// Forgets every remembered station: account.
+    Forget,
+    /// Forgets one: station, account.
+    ForgetStation,
     /// Removes every factor: account.
     Reset,
     /// Removes a factor: number, label, account.
@@ -38,12 +42,14 @@ pub enum Deed {
 }
 
 impl Deed {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::EnrolProven,
         Self::EnrolUnproven,
         Self::RecoveryCodes,
         Self::Unlock,
         Self::ClearReport,
+        Self::Forget,
+        Self::ForgetStation,
         Self::Reset,
         Self::Remove,
         Self::Borrow,
@@ -61,6 +67,8 @@ impl Deed {
             Self::RecoveryCodes => ("makes", "make", "new recovery codes for {}"),
             Self::Unlock => ("unlocks", "unlock", "the codes of {}"),
             Self::ClearReport => ("clears", "clear", "the report of {}"),
+            Self::Forget => ("forgets", "forget", "the remembered stations of {}"),
+            Self::ForgetStation => ("forgets", "forget", "the station {} of {}"),
             Self::Reset => ("removes", "remove", "every factor of {}"),
             Self::Remove => ("removes", "remove", "factor {} ({}) of {}"),
             Self::Borrow => ("borrows", "borrow", "for a trial the client {}"),

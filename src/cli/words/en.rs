@@ -17,6 +17,7 @@ impl Words for En {
             Label::Codes => "codes",
             Label::Report => "report",
             Label::Factors => "factors",
+            Label::Remembered => "remembered",
             Label::ListensAt => "listens at",
             Label::Clients => "clients",
             Label::Directories => "directories",
@@ -61,6 +62,10 @@ impl Words for En {
 
     fn silent(&self, when: &str) -> String {
         format!("unreachable since {when}")
+    }
+
+    fn remembered(&self, client: &str, since: &str, until: &str) -> String {
+        format!("at {client}, since {since}, until {until}")
     }
 
     fn reported(&self, when: &str) -> String {
@@ -253,6 +258,10 @@ impl Words for En {
             Reason::MethodRemoved => Explained::new(
                 "The owner removed a method at the portal.",
                 "If it was not the owner, have the password changed.",
+            ),
+            Reason::StationForgotten => Explained::new(
+                "The owner had a remembered station forgotten at the portal.",
+                "",
             ),
             Reason::RecoveryCodesMade => Explained::new(
                 "The owner made new recovery codes at the portal.",

@@ -18,6 +18,7 @@ impl Words for Ja {
             Label::Codes => "コード",
             Label::Report => "報告",
             Label::Factors => "認証手段",
+            Label::Remembered => "記憶した端末",
             Label::ListensAt => "待受",
             Label::Clients => "機器",
             Label::Directories => "ディレクトリ",
@@ -60,6 +61,10 @@ impl Words for Ja {
 
     fn silent(&self, when: &str) -> String {
         format!("{when} から届きません")
+    }
+
+    fn remembered(&self, client: &str, since: &str, until: &str) -> String {
+        format!("機器 {client} で {since} から {until} まで")
     }
 
     fn reported(&self, when: &str) -> String {
@@ -130,6 +135,8 @@ impl Words for Ja {
             Deed::RecoveryCodes => "{0} のリカバリーコードを新しく作成",
             Deed::Unlock => "{0} のコードの停止を解除",
             Deed::ClearReport => "{0} の報告を解除",
+            Deed::Forget => "{0} の記憶した端末をすべて取り消し",
+            Deed::ForgetStation => "{1} の記憶した端末 {0} を取り消し",
             Deed::Reset => "{0} の認証手段をすべて削除",
             Deed::Remove => "{2} の認証手段 {0}({1})を削除",
             Deed::Borrow => "機器 {0} として試験ログイン",
@@ -270,6 +277,9 @@ impl Words for Ja {
                 "本人がポータルで方法を削除しました。",
                 "本人でなければ、パスワードを変更してもらってください。",
             ),
+            Reason::StationForgotten => {
+                Explained::new("本人がポータルで記憶した端末を取り消しました。", "")
+            }
             Reason::RecoveryCodesMade => Explained::new(
                 "本人がポータルで回復コードを作り直しました。",
                 "本人でなければ、作り直して、パスワードを変更してもらってください。",

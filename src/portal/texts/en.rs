@@ -83,6 +83,14 @@ pub(super) const WORDS: Words = Words {
     renamed: "Renamed.",
     removed: "Removed.",
     too_many_methods: "You cannot have more methods. Remove one that you do not use.",
+    stations_title: "Remembered stations",
+    stations_lead: "You proved a second factor on these, so that the password is enough there for a while. Forget what is not yours, or no longer.",
+    station: "Hardware address (MAC)",
+    station_client: "Connects to",
+    station_since: "Since",
+    station_until: "Until",
+    forget: "Forget",
+    forgotten: "It is forgotten: you will be asked there again.",
     recovery_lead: "Recovery codes work once each when you have no device. New ones replace the old ones.",
     recovery_make: "Make recovery codes",
     recovery_title: "Recovery codes",
@@ -212,6 +220,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::ProvenLate => "Logged in after a late approval",
         Reason::MethodAdded => "A method was added",
         Reason::MethodRemoved => "A method was removed",
+        Reason::StationForgotten => "A remembered station was forgotten",
         Reason::RecoveryCodesMade => "Recovery codes were made",
         Reason::BadName | Reason::UnknownRealm | Reason::UnknownUser | Reason::AmbiguousUser => {
             "The user name is wrong"

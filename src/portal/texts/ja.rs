@@ -87,6 +87,14 @@ pub(super) const WORDS: Words = Words {
     renamed: "名前を変えました。",
     removed: "削除しました。",
     too_many_methods: "これ以上は追加できません。使わない方法を削除してください。",
+    stations_title: "記憶した端末",
+    stations_lead: "次の端末では確認が済んでいるため、しばらくはパスワードだけで接続できます。心当たりのない端末や使わなくなった端末は取り消してください。",
+    station: "ハードウェアアドレス(MAC)",
+    station_client: "接続先",
+    station_since: "記憶した日時",
+    station_until: "有効期限",
+    forget: "取り消す",
+    forgotten: "取り消しました。この端末では次回から確認が必要です。",
     recovery_lead: "回復コードは、端末がないときに一度ずつ使えるコードです。作り直すと、前のコードは使えなくなります。",
     recovery_make: "回復コードを作る",
     recovery_title: "回復コード",
@@ -216,6 +224,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::ProvenLate => "承認の後でログインしました",
         Reason::MethodAdded => "方法を追加しました",
         Reason::MethodRemoved => "方法を削除しました",
+        Reason::StationForgotten => "記憶した端末を取り消しました",
         Reason::RecoveryCodesMade => "回復コードを作り直しました",
         Reason::BadName | Reason::UnknownRealm | Reason::UnknownUser | Reason::AmbiguousUser => {
             "ユーザー名が違います"
