@@ -23,7 +23,7 @@ use crate::server::{client, quiet, settings};
 use crate::support::daemon::{SECRET, code};
 use crate::support::phone::{Phone, approve};
 
-/// Answers each question that a station without a stored password puts to its person; the questions.
+/// Answers each question that a station without a stored password puts to its person; the questions, as far as they were put.
 fn answer(control: &Path, answers: &[&str]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let own = UnixDatagram::bind(folder.path().join("own")).unwrap();
@@ -38,7 +38,9 @@ fn answer(control: &Path, answers: &[&str]) -> Vec<String> {
     let mut questions = Vec::new();
     let mut octets = [0; 4096];
     while questions.len() < answers.len() {
-        let length = own.recv(&mut octets).expect("a question");
+        let Ok(length) = own.recv(&mut octets) else {
+            break;
+        };
         let said = String::from_utf8_lossy(&octets[..length]).into_owned();
         let Some((_, question)) = said.split_once("CTRL-REQ-OTP-0:") else {
             continue;
@@ -71,18 +73,20 @@ fn station(method: Method, name: &str, password: &str) -> Station {
 fn a_code_is_asked_for_by_gtc() {
     let campus = Campus::start_with(&["taro"], "code = [\"challenge\"]\npush = []", "");
     campus.daemon.enrol("taro", SEED);
-    for (method, version, steps) in [
-        (Method::PeapGtc, Version::V12, -1),
-        (Method::TtlsGtc, Version::V13, 0),
+    // wpa_supplicant takes one question more in EAP-TTLS, and any number in PEAP.
+    for (method, version, steps, wrong) in [
+        (Method::PeapGtc, Version::V12, -1, &["000000"][..]),
+        (Method::TtlsGtc, Version::V13, 0, &[]),
     ] {
         let station = Station {
             version,
             ..station(method, "taro", "")
         };
         let right = code(SEED, steps);
-        let (said, questions) = type_in(&campus, &station, &[PASSWORD, "000000", &right]);
-        let log = campus.daemon.log();
-        assert_eq!(said.let_in(), Ok(()), "{method:?} {questions:?}\n{log}");
+        let typed = [&[PASSWORD], wrong, &[&right]].concat();
+        let (said, questions) = type_in(&campus, &station, &typed);
+        let (judged, log) = (said.let_in(), campus.daemon.log());
+        assert_eq!(judged, Ok(()), "{method:?} {questions:?}\n{log}");
         assert!(questions[1].contains("one-time password"), "{questions:?}");
         assert!(questions[1].contains("確認コード"), "{questions:?}");
     }
