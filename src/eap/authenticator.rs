@@ -67,7 +67,8 @@ impl<R: Clone + Send + Sync + 'static> Authenticator<R> {
         Conversation::begin(self.house.clone(), packet, room)
     }
 
-    /// Ends the resumability of every session whose record is chosen: a report, a removed factor, a disabled account.
+    /// Ends the resumability of every session whose record is chosen: a report, a removed factor, a disabled account. What
+    /// chooses must not come back to this room.
     pub fn forget(&self, chosen: impl Fn(&R) -> bool) {
         self.house.sessions.forget(|_, record| chosen(record));
     }

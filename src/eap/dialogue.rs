@@ -2,6 +2,8 @@
 //!
 //! Not here: packets, fragments and who may decline a method (`conversation`).
 
+mod told;
+
 use super::inner::{self, Inside, Plain, Ruling, Said};
 use super::settings::Method;
 use super::tls::{self, Broken, Found, Keeper, Tunnel};
@@ -416,39 +418,6 @@ impl<R: Clone> Dialogue<R> {
         }
     }
 
-    /// Version and suite of TLS, as far as they are known, and the method.
-    pub(super) fn told(&self) -> String {
-        let tls = self.tunnel.as_ref().map(|tunnel| tunnel.told());
-        let resumed = self
-            .tunnel
-            .as_ref()
-            .is_some_and(|tunnel| tunnel.is_resumed());
-        let resumed = if resumed { ", resumed" } else { "" };
-        tls.map_or_else(
-            || self.method.told().into(),
-            |tls| format!("{}, {tls}{resumed}", self.method.told()),
-        )
-    }
-
-    /// What is waited for, in words that tell why a conversation may have died here.
-    pub(super) fn waits(&self) -> &'static str {
-        match &self.phase {
-            Phase::Hello => "the peer's hello",
-            Phase::Looking(_) | Phase::Judging(_) => "a verdict",
-            Phase::Handshake(_) if self.method == Method::Tls => {
-                "an answer to our certificate: the peer does not trust it, or fragments of its own are lost on the way"
-            }
-            Phase::Handshake(_) => {
-                "an answer to our certificate: the peer does not trust it, or a person is asked whether to"
-            }
-            Phase::Turning { .. } | Phase::Success => "an answer to the end of the handshake",
-            Phase::Inside(_) => "what the peer says inside: a password may be typed",
-            Phase::Result { .. } => "the peer's result",
-            Phase::Alerted(_) => "an answer to an alert",
-            Phase::Over => "nothing",
-        }
-    }
-
     fn is_1_3(&self) -> bool {
         self.tunnel.as_ref().is_some_and(|tunnel| tunnel.is_1_3())
     }
@@ -495,32 +464,5 @@ impl<R: Clone> Dialogue<R> {
 
     fn send(&mut self) -> Step<R> {
         Step::Send(self.output())
-    }
-}
-
-impl<R> From<inner::Shown> for Credentials<R> {
-    fn from(shown: inner::Shown) -> Self {
-        match shown {
-            inner::Shown::Password {
-                name,
-                password,
-                can_ask,
-            } => Self::Password {
-                name,
-                password,
-                can_ask,
-            },
-            inner::Shown::NtResponse {
-                name,
-                challenge,
-                peer_challenge,
-                response,
-            } => Self::NtResponse {
-                name,
-                challenge,
-                peer_challenge,
-                response,
-            },
-        }
     }
 }

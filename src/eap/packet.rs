@@ -42,8 +42,8 @@ impl Method {
     }
 }
 
-/// A Response of the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A Response of the peer; inside a tunnel, one that may hold a password.
+#[derive(Clone, Copy)]
 pub(super) struct Response<'a> {
     /// Which Request it answers.
     pub(super) identifier: u8,
@@ -140,7 +140,9 @@ mod tests {
 
     #[test]
     fn padding_is_no_part_of_a_packet() {
-        let read = read(&[2, 7, 0, 6, 1, b'a', 0, 0]).unwrap();
+        let Ok(read) = read(&[2, 7, 0, 6, 1, b'a', 0, 0]) else {
+            panic!("not read");
+        };
         assert_eq!((read.identifier, read.kind, read.data), (7, 1, &b"a"[..]));
     }
 
@@ -163,7 +165,7 @@ mod tests {
                 "{packet:?}"
             );
         }
-        assert_eq!(read(&[1, 7, 0, 5, 1]), Err(Unreadable::Request));
+        assert!(matches!(read(&[1, 7, 0, 5, 1]), Err(Unreadable::Request)));
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! AVPs of TTLS (RFC 5281 §10): what a peer says in one flight, and the AVP that carries inner EAP.
 
-use zeroize::Zeroizing;
-
 use super::super::reader::Reader;
 use super::{NAME_OCTETS, PASSWORD_OCTETS};
 use crate::secret::Secret;
@@ -29,7 +27,7 @@ pub(super) enum Flight {
         password: Secret,
     },
     /// EAP-Message (§11.2.1): one whole packet.
-    Eap(Zeroizing<Vec<u8>>),
+    Eap(Secret),
 }
 
 /// Reads a flight.
@@ -58,7 +56,7 @@ pub(super) fn read(plain: &[u8]) -> Result<Flight, &'static str> {
     }
     match (name, password, eap) {
         (Some(name), Some(password), None) => typed(name, password),
-        (_, None, Some(eap)) => Ok(Flight::Eap(Zeroizing::new(eap.to_vec()))),
+        (_, None, Some(eap)) => Ok(Flight::Eap(Secret::new(eap.to_vec()))),
         (_, Some(_), Some(_)) => Err("two inner methods at once"),
         (None, Some(_), None) => Err("inner password without a name"),
         (_, None, None) => Err("no inner method"),

@@ -1,7 +1,5 @@
 //! EAP inside a tunnel: Identity, then one method, GTC or MSCHAPv2. How its packets are wrapped is TTLS's or PEAP's.
 
-use zeroize::Zeroizing;
-
 use super::super::packet::{self, GTC, IDENTITY, MS_CHAP_V2};
 use super::super::{Failed, Inner};
 use super::{NAME_OCTETS, PASSWORD_OCTETS, Ruling, Said, Shown, mschapv2};
@@ -192,7 +190,7 @@ impl Packets {
     }
 
     /// Hears a packet; what is asked is a packet.
-    pub(super) fn hear(&mut self, octets: &Zeroizing<Vec<u8>>) -> Said {
+    pub(super) fn hear(&mut self, octets: &[u8]) -> Said {
         let Ok(response) = packet::read(octets) else {
             return wrong("malformed inner packet");
         };

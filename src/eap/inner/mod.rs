@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{Failed, Inner};
+use super::{Credentials, Failed, Inner};
 use crate::secret::Secret;
 use exchange::{Exchange, Packets};
 
@@ -35,6 +35,33 @@ pub(super) enum Shown {
         peer_challenge: [u8; 16],
         response: [u8; 24],
     },
+}
+
+impl<R> From<Shown> for Credentials<R> {
+    fn from(shown: Shown) -> Self {
+        match shown {
+            Shown::Password {
+                name,
+                password,
+                can_ask,
+            } => Self::Password {
+                name,
+                password,
+                can_ask,
+            },
+            Shown::NtResponse {
+                name,
+                challenge,
+                peer_challenge,
+                response,
+            } => Self::NtResponse {
+                name,
+                challenge,
+                peer_challenge,
+                response,
+            },
+        }
+    }
 }
 
 /// What became of it.
@@ -137,7 +164,7 @@ fn hear_flight(plain: &[u8], inner: &[Inner], packets: &mut Option<Packets>) -> 
         }
         (Ok(avp::Flight::Eap(packet)), packets) => {
             let packets = packets.get_or_insert_with(|| Packets::new(inner));
-            in_avp(packets.hear(&packet))
+            in_avp(packets.hear(packet.expose()))
         }
     }
 }

@@ -359,6 +359,40 @@ fn conversation_is_told() {
 }
 
 #[test]
+fn conversation_that_dies_tells_where() {
+    let pki = Pki::new();
+    let (mut conversation, start) = begun(&pki.settings());
+    assert_eq!(
+        conversation.waits(),
+        "an answer to the method that is offered"
+    );
+    let habits = Habits::new(Method::Ttls, Script::Pap("right"));
+    let mut peer = Peer::new(&tls(&pki, Version::V12, None), habits);
+    let flight = asked(conversation.receive(&peer.answer(&start), ROOM));
+    assert!(
+        conversation
+            .waits()
+            .starts_with("an answer to our certificate")
+    );
+    let alert = asked(conversation.receive(&packet(flight[1], 21, &[0, 22, 3, 3, 0, 1, 99]), ROOM));
+    assert_eq!(alert[6..8], [21, 3]);
+    assert_eq!(conversation.waits(), "an answer to an alert");
+    let told = conversation.told();
+    assert!(
+        told.starts_with("EAP-TTLS, TLS 1.2 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "),
+        "{told}"
+    );
+    let (mut conversation, start) = begun(&pki.settings());
+    let hello = Peer::new(
+        &tls(&pki, Version::V12, None),
+        Habits::new(Method::Ttls, Script::Nothing),
+    )
+    .answer(&start);
+    let _first = asked(conversation.receive(&hello, Room(100)));
+    assert!(conversation.waits().starts_with("word that a fragment"));
+}
+
+#[test]
 fn settings_that_cannot_be_used_are_refused() {
     let pki = Pki::new();
     let good = pki.settings();

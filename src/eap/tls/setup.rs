@@ -143,6 +143,7 @@ fn config(
     // Nothing of a session is kept but by a conversation's own keeper, and nothing is accepted before a handshake is done.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+    config.max_tls13_tickets = 0;
     config.max_early_data_size = 0;
     Ok(config)
 }
