@@ -225,6 +225,14 @@ pub(super) async fn open(
             }
         }
         PromptOpened::Joined(id) => return Ok(Some(hold(exchange, id, proven.rounds_left))),
+        PromptOpened::Reported if proven.facts.zone.is_none() => {
+            let refused = exchange.refuse_proven(proven, Reason::Exposed, &Text::Exposed);
+            return refused.await.map(Some);
+        }
+        PromptOpened::Reported => {
+            exchange.decision.factor = None;
+            return Ok(None);
+        }
         PromptOpened::Limited { until } => {
             let wait = until.since(exchange.room.clock.now());
             let minutes = texts::minutes(wait);
