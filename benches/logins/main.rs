@@ -33,7 +33,7 @@ mod people;
 use std::time::Duration;
 
 use load::{Pass, closed, open};
-use peers::{FreeRadius, Sekisho, Server, Slapd};
+use peers::{FreeRadius, Sekisho, Server, Slapd, enrol};
 use people::People;
 
 /// Rounds whose medians are told.
@@ -58,9 +58,12 @@ fn main() {
     eprintln!("making {count} people …");
     let people = People::new(count);
     let slapd = Slapd::start(folder.path(), &people);
-    let ours = Sekisho::start(folder.path(), &slapd, &people);
+    let ours = Sekisho::start(folder.path(), &slapd, "code = [\"appended\"]\n", |file| {
+        enrol(file, &people);
+    });
     let alone = std::env::var_os("SEKISHO_BENCH_ALONE").is_some();
-    let theirs = (!alone).then(|| FreeRadius::start(folder.path(), &slapd));
+    let conf = include_str!("freeradius.conf");
+    let theirs = (!alone).then(|| FreeRadius::start(folder.path(), &slapd, conf));
     let per_round = count / rounds;
     let (mut us, mut them) = (Vec::new(), Vec::new());
     for round in 0..rounds {

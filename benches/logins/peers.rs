@@ -20,7 +20,7 @@ use crate::people::{People, SECRET};
 const START: Duration = Duration::from_secs(60);
 
 /// A server under load.
-pub trait Server {
+pub trait Server: Sync {
     fn name(&self) -> &'static str;
     fn address(&self) -> SocketAddr;
     fn pid(&self) -> u32;
@@ -106,7 +106,8 @@ pub struct Sekisho {
 }
 
 impl Sekisho {
-    pub fn start(folder: &Path, slapd: &Slapd, people: &People) -> Self {
+    /// Starts it with one client, `load`, of which `client` says more; `prepare` has the file before the daemon does.
+    pub fn start(folder: &Path, slapd: &Slapd, client: &str, prepare: impl FnOnce(&Path)) -> Self {
         let home = folder.join("sekisho");
         fs::create_dir_all(home.join("state")).unwrap();
         let (address, place) = (free_udp(), home.display());
@@ -118,14 +119,14 @@ impl Sekisho {
                  key-file = \"{place}/master.key\"\n[control]\nsocket = \"{place}/control.sock\"\n\
                  [directory.bench]\nservers = [\"{}\"]\nbase = \"ou=people,dc=bench\"\nuser-filter = \"(uid={{user}})\"\n\
                  bind-dn = \"cn=admin,dc=bench\"\npassword = \"admin\"\ngroups = \"none\"\n\
-                 [client.load]\naddress = [\"127.0.0.1\"]\nsecret = \"{SECRET}\"\ncode = [\"appended\"]\n\
-                 station = [\"Calling-Station-Id\"]\n",
+                 [client.load]\naddress = [\"127.0.0.1\"]\nsecret = \"{SECRET}\"\n\
+                 station = [\"Calling-Station-Id\"]\n{client}",
                 slapd.url
             ),
         )
         .unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        enrol(&file, people);
+        prepare(&file);
         let log = fs::File::create(home.join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_sekisho"))
             .args(["serve", "--config"])
@@ -161,7 +162,7 @@ impl Server for Sekisho {
 }
 
 /// Enrols everybody by the store's own operation, before the daemon runs.
-fn enrol(file: &Path, people: &People) {
+pub fn enrol(file: &Path, people: &People) {
     let settings = config::read(file).expect("the configuration is right");
     let (master, _made) = master_key(&settings.store).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -190,18 +191,19 @@ fn enrol(file: &Path, people: &People) {
     });
 }
 
-/// Debian's FreeRADIUS: search, bind, then its TOTP module with the seed from the entry.
+/// Debian's FreeRADIUS.
 pub struct FreeRadius {
     address: SocketAddr,
     process: Process,
 }
 
 impl FreeRadius {
-    pub fn start(folder: &Path, slapd: &Slapd) -> Self {
+    /// Starts it with a configuration in which places, secret and addresses are filled in.
+    pub fn start(folder: &Path, slapd: &Slapd, conf: &str) -> Self {
         let home = folder.join("freeradius");
         fs::create_dir_all(&home).unwrap();
         let address = free_udp();
-        let conf = include_str!("freeradius.conf")
+        let conf = conf
             .replace("@HOME@", &home.display().to_string())
             .replace("@PORT@", &address.port().to_string())
             .replace("@SECRET@", SECRET)

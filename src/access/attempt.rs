@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::exchange::{Exchange, Settled, Undecided, micros};
 use super::retries::{AttemptKey, Entered};
+use super::texts::{self, Text};
 use super::{Answer, Attempt, Credential, Room, Setup, Verdict, challenge};
 use crate::account::{BadName, Decision, Durations, Outcome, Reason, TypedName, Who, shown};
 use crate::secret::{Secret, random_array};
@@ -136,8 +137,35 @@ impl Exchange<'_> {
         who.map_err(reason)
     }
 
+    /// Whether the owner has said, since somebody was let in from outside, that it was not them: then nobody is let in by that
+    /// again (D8).
+    fn was_reported(&self, settled: &Settled) -> Result<bool, Undecided> {
+        let decision = &settled.decision;
+        let accepted = matches!(settled.verdict, Verdict::Accept { .. });
+        let Some(account) = decision.account.as_ref().filter(|_| accepted) else {
+            return Ok(false);
+        };
+        let standing = self.room.store.standing(account, &decision.station)?;
+        Ok(decision.zone.is_none() && standing.exposed.is_some())
+    }
+
+    async fn refuse_repeated(&self, settled: &Settled) -> Result<Settled, Undecided> {
+        let mut decision = self.decided(Outcome::Reject, Reason::Exposed);
+        decision.account.clone_from(&settled.decision.account);
+        decision.directory.clone_from(&settled.decision.directory);
+        decision.rule.clone_from(&settled.decision.rule);
+        let decision = Arc::new(decision);
+        self.room.store.record(decision.clone()).await?;
+        let client = self.client();
+        let text = texts::reply(&Text::Exposed, client.language, client);
+        Ok(self.settled(Verdict::Reject { text }, decision))
+    }
+
     /// Gives what was settled for one packet of the attempt to another, with a State of its own.
     pub(super) async fn repeat(&self, settled: &Settled) -> Result<Settled, Undecided> {
+        if self.was_reported(settled)? {
+            return self.refuse_repeated(settled).await;
+        }
         let mut decision = Decision::clone(&settled.decision);
         decision.at = self.room.clock.now();
         decision.reason = Reason::Repeated;

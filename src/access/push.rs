@@ -196,11 +196,7 @@ pub(super) async fn open(
 ) -> Result<Option<Settled>, Undecided> {
     exchange.decision.factor = Some(FactorKind::Push);
     let settings = &exchange.setup.settings;
-    let number: Option<Box<str>> = match mode {
-        PushMode::Shown => Some(random_digits(usize::from(settings.prompt_digits)).into()),
-        PushMode::Typed => Some(typed.unwrap_or_default().into()),
-        PushMode::Approve => None,
-    };
+    let number = number(mode, typed, settings.prompt_digits);
     let challenge = (mode == PushMode::Shown)
         .then(|| challenge(exchange.room.clock.now(), settings.prompt_life, proven))
         .map(|challenge| (random_array(), challenge));
@@ -229,6 +225,14 @@ pub(super) async fn open(
             }
         }
         PromptOpened::Joined(id) => return Ok(Some(hold(exchange, id, proven.rounds_left))),
+        PromptOpened::Reported if proven.facts.zone.is_none() => {
+            let refused = exchange.refuse_proven(proven, Reason::Exposed, &Text::Exposed);
+            return refused.await.map(Some);
+        }
+        PromptOpened::Reported => {
+            exchange.decision.factor = None;
+            return Ok(None);
+        }
         PromptOpened::Limited { until } => {
             let wait = until.since(exchange.room.clock.now());
             let minutes = texts::minutes(wait);
@@ -242,13 +246,34 @@ pub(super) async fn open(
         return Ok(Some(hold(exchange, id, proven.rounds_left)));
     };
     let number = number.as_deref().unwrap_or_default();
+    let shown = show(exchange, proven, number, (state, decision));
+    Ok(Some(Settled {
+        challenge: Some(challenge),
+        ..shown
+    }))
+}
+
+/// The challenge that shows the number.
+fn show(
+    exchange: &Exchange<'_>,
+    proven: &Proven,
+    number: &str,
+    (state, decision): ([u8; 16], Decision),
+) -> Settled {
     let text = Text::AskNumber { number };
     let text = texts::reply(&text, proven.facts.language, exchange.client());
     let text = text.unwrap_or_default();
     let verdict = Verdict::Challenge { state, text };
-    let mut settled = exchange.settled(verdict, Arc::new(decision));
-    settled.challenge = Some(challenge);
-    Ok(Some(settled))
+    exchange.settled(verdict, Arc::new(decision))
+}
+
+/// The number that must be typed on the phone.
+fn number(mode: PushMode, typed: Option<&str>, digits: u8) -> Option<Box<str>> {
+    match mode {
+        PushMode::Shown => Some(random_digits(usize::from(digits)).into()),
+        PushMode::Typed => Some(typed.unwrap_or_default().into()),
+        PushMode::Approve => None,
+    }
 }
 
 /// Every doorbell of the person failed at this prompt, before anybody waited to hear of it, and a code will do.

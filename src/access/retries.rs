@@ -224,6 +224,9 @@ impl Retries {
 
 impl Table {
     fn keep(&mut self, key: AttemptKey, settled: &Arc<Settled>, until: Instant) {
+        if self.attempts.len() >= MAX_ATTEMPTS && !self.attempts.contains_key(&key) {
+            return;
+        }
         let decided = Known::Decided(settled.clone(), until);
         self.attempts.insert(key, decided);
         self.ends.push(Reverse((until, key)));

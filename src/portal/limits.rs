@@ -1,5 +1,8 @@
 //! Rates: how often an address, and everybody together, may do a thing. Tables are bounded; whoever finds no place in one shares
 //! a rate with all others who find none.
+//!
+//! An IPv6 subscriber has a network of 64 bits, and one who asks for more has up to 48: both are counted, so that nobody is 65,536
+//! subscribers.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,16 +11,49 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Addresses remembered for one thing: some MiB.
-const ADDRESSES: usize = 32_768;
+/// Networks remembered for one thing: some MiB.
+const NETWORKS: usize = 32_768;
+/// What a network of 48 bits may do beside one subscriber: a site with some subscribers, and a small part of what all may.
+pub(super) const SITE: u16 = 4;
 /// How often a full table may be looked through for the idle.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// A network that is counted, and how many times the rate of one subscriber it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Network {
+    address: IpAddr,
+    pub(super) times: u16,
+}
+
+/// The networks of an address, the narrowest first.
+pub(super) fn networks(address: IpAddr) -> impl Iterator<Item = Network> {
+    let (own, site) = match address {
+        IpAddr::V4(_) => (address, None),
+        IpAddr::V6(six) => {
+            let [a, b, c, d, ..] = six.segments();
+            let network = |d| IpAddr::from([a, b, c, d, 0, 0, 0, 0]);
+            (network(d), Some(network(0)))
+        }
+    };
+    let network = |times| move |address| Network { address, times };
+    std::iter::once(network(1)(own)).chain(site.map(network(SITE)))
+}
 
 /// So many at once, and one more each so many seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
     pub(super) at_once: f64,
     pub(super) a_second: f64,
+}
+
+impl Rate {
+    fn times(self, times: u16) -> Self {
+        let times = f64::from(times);
+        Self {
+            at_once: self.at_once * times,
+            a_second: self.a_second * times,
+        }
+    }
 }
 
 /// What is left of a rate.
@@ -55,7 +91,7 @@ impl Bucket {
 
 #[derive(Debug)]
 struct Table {
-    addresses: HashMap<IpAddr, Bucket>,
+    networks: HashMap<Network, Bucket>,
     others: Bucket,
     total: Bucket,
     /// Not looked through more often than once a second, however many new addresses come.
@@ -77,7 +113,7 @@ impl Limit {
             of_one,
             of_all,
             table: Mutex::new(Table {
-                addresses: HashMap::new(),
+                networks: HashMap::new(),
                 others: Bucket::full(of_one, now),
                 total: Bucket::full(of_all, now),
                 swept: now,
@@ -99,31 +135,45 @@ impl Limit {
         let now = Instant::now();
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let Table {
-            addresses,
+            networks: known,
             others,
             total,
             swept,
         } = &mut *table;
-        if addresses.len() >= ADDRESSES && now > *swept + SWEEP {
+        if known.len() >= NETWORKS && now > *swept + SWEEP {
             *swept = now;
-            addresses.retain(|_, bucket| !bucket.is_full(self.of_one, now));
+            known.retain(|of, bucket| !bucket.is_full(self.of_one.times(of.times), now));
         }
-        let full = addresses.len() >= ADDRESSES;
-        let own = match addresses.get_mut(&address) {
-            Some(own) => own,
-            None if full => others,
-            None => addresses
-                .entry(address)
-                .or_insert_with(|| Bucket::full(self.of_one, now)),
-        };
-        // Both are looked at: one address alone cannot spend what all have together.
-        if !own.has_one(self.of_one, now) || !total.has_one(self.of_all, now) {
-            return false;
+        // All are looked at before one is charged: one network alone cannot spend what all have together.
+        let mut allowed = total.has_one(self.of_all, now);
+        for network in networks(address) {
+            let rate = self.of_one.times(network.times);
+            allowed &= place(known, others, network, rate, now).has_one(rate, now);
         }
-        own.left -= cost;
-        total.left -= cost;
-        true
+        if allowed {
+            total.left -= cost;
+            for network in networks(address) {
+                let rate = self.of_one.times(network.times);
+                place(known, others, network, rate, now).left -= cost;
+            }
+        }
+        allowed
     }
+}
+
+fn place<'a>(
+    known: &'a mut HashMap<Network, Bucket>,
+    others: &'a mut Bucket,
+    network: Network,
+    rate: Rate,
+    now: Instant,
+) -> &'a mut Bucket {
+    if known.len() >= NETWORKS && !known.contains_key(&network) {
+        return others;
+    }
+    known
+        .entry(network)
+        .or_insert_with(|| Bucket::full(rate, now))
 }
 
 /// All of them.
@@ -185,6 +235,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_network_of_48_bits_is_no_crowd() {
+        let limit = limit(3.0, 1e9);
+        let six = |site: u16, subscriber: u16, host: u16| {
+            IpAddr::from([0x2001, 0xdb8, site, subscriber, 0, 0, 0, host])
+        };
+        let spent =
+            |address: &dyn Fn(u16) -> IpAddr| (0..100).filter(|n| limit.spend(address(*n))).count();
+        assert_eq!(spent(&|n| six(1, 1, n)), 3, "one subscriber");
+        assert_eq!(spent(&|n| six(1, n + 2, 1)), 9, "the rest of the site");
+        assert_eq!(spent(&|n| six(2, 1, n)), 3, "another site");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn asking_costs_nothing() {
         let limit = limit(1.0, 9.0);
         assert!(limit.allows(address(1)) && limit.allows(address(1)));
@@ -199,8 +262,8 @@ mod tests {
         for n in 0..40_000 {
             limit.spend(many(n));
         }
-        let held = || limit.table.lock().unwrap().addresses.len();
-        assert_eq!(held(), ADDRESSES);
+        let held = || limit.table.lock().unwrap().networks.len();
+        assert_eq!(held(), NETWORKS);
         assert!(!limit.spend(many(50_000)), "shares what the others left");
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(limit.spend(many(50_001)));

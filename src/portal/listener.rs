@@ -3,6 +3,7 @@
 //! Hyper is used directly, not through `axum::serve`: that neither bounds headers nor lets its tasks be waited for.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,11 +23,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::House;
-use super::visit::block;
+use super::limits::{Network, networks};
 
 /// Connections at once: an open approval page holds one. With their buffers some 100 MiB.
 const CONNECTIONS: usize = 4096;
-/// Connections of one address at once: a lecture hall behind one address, but not the whole room.
+/// Connections of one address at once: a lecture hall behind one address, but not the whole room. A site of IPv6 has some
+/// times that.
 const CONNECTIONS_OF_ONE: u32 = 512;
 /// A handshake of a phone on a bad network.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -47,13 +49,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// Connections by address.
+/// Connections by network.
 #[derive(Debug, Default)]
 struct Doors {
-    open: Mutex<HashMap<IpAddr, u32>>,
+    open: Mutex<HashMap<Network, u32>>,
 }
 
-/// One of an address's connections.
+/// One of the connections of an address.
 struct Place {
     doors: Arc<Doors>,
     address: IpAddr,
@@ -62,11 +64,16 @@ struct Place {
 impl Doors {
     fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if *count >= CONNECTIONS_OF_ONE {
+        let is_full = |network: Network| {
+            let most = CONNECTIONS_OF_ONE * u32::from(network.times);
+            open.get(&network).is_some_and(|count| *count >= most)
+        };
+        if networks(address).any(is_full) {
             return None;
         }
-        *count += 1;
+        for network in networks(address) {
+            *open.entry(network).or_default() += 1;
+        }
         Some(Place {
             doors: Arc::clone(self),
             address,
@@ -76,15 +83,14 @@ impl Doors {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self
-            .doors
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                open.remove(&self.address);
+        let doors = &self.doors.open;
+        let mut open = doors.lock().unwrap_or_else(PoisonError::into_inner);
+        for network in networks(self.address) {
+            if let Entry::Occupied(mut count) = open.entry(network) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
             }
         }
     }
@@ -112,7 +118,7 @@ pub(super) async fn run(
         let address = peer.ip().to_canonical();
         let setup = house.setup.load();
         let is_proxy = setup.is_proxy(address);
-        let place = doors.enter(block(address));
+        let place = doors.enter(address);
         if place.is_none() && !is_proxy {
             log::debug!("a connection of {address} was closed: it has too many");
             continue;

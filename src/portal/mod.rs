@@ -90,6 +90,7 @@ struct House {
     /// Signs what devices are shown.
     signer: Signer,
     limits: Limits,
+    polls: device::Polls,
     stop: CancellationToken,
     listen: Vec<SocketAddr>,
 }
@@ -176,6 +177,7 @@ impl Portal {
             signer: Signer::new(rooms.store.request_pair())?,
             key: key.derive("portal"),
             limits: Limits::default(),
+            polls: device::Polls::default(),
             listen: settings.listen.clone(),
             setup: ArcSwap::from_pointee(Setup::new(settings)),
             rooms,

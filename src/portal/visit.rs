@@ -53,22 +53,6 @@ impl Visit {
             false => Station::Address(self.address),
         }
     }
-
-    /// What limits count by.
-    pub(super) fn block(&self) -> IpAddr {
-        block(self.address)
-    }
-}
-
-/// The address, or the network of 64 bits that one subscriber has.
-pub(super) fn block(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(six) => {
-            let [a, b, c, d, ..] = six.segments();
-            [a, b, c, d, 0, 0, 0, 0].into()
-        }
-    }
 }
 
 /// Goes around every page.
@@ -109,7 +93,7 @@ fn refusal(house: &House, request: &Request, visit: &Visit) -> Option<Failure> {
         true => &house.limits.devices,
         false => &house.limits.pages,
     };
-    if !limit.spend(visit.block()) {
+    if !limit.spend(visit.address) {
         return Some(Failure::TooMany);
     }
     let setup = house.setup.load();
@@ -321,12 +305,5 @@ mod tests {
         }
         let tossed = headers(&[("cookie", "lang=ja; a=b; __Host-lang=en")]);
         assert_eq!(language(&tossed, true), Language::En);
-    }
-
-    #[test]
-    fn one_subscriber_is_one_block() {
-        let block_of = |text: &str| block(text.parse().unwrap()).to_string();
-        assert_eq!(block_of("203.0.113.5"), "203.0.113.5");
-        assert_eq!(block_of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }

@@ -142,6 +142,8 @@ pub enum PromptOpened {
     },
     /// One of the same attempt is open.
     Joined(AttemptId),
+    /// None: the owner has said that others know the password, perhaps while this login was on its way.
+    Reported,
     /// Too many since the last login.
     Limited {
         /// When the next may be opened.
@@ -415,6 +417,9 @@ impl Writing {
     ) -> Result<PromptOpened, Error> {
         let (now, prompt) = (self.clock.now(), &new.prompt);
         let mut row = self.account_or_new(&prompt.account, &decision.name)?;
+        if prompt.test.is_none() && row.pushes.exposed.is_some() {
+            return Ok(PromptOpened::Reported);
+        }
         let waiting = standing(&self.connection, &row, now)?;
         if prompt.joins && prompt.crossing != Crossing::Shown {
             let of_attempt = |known: &&PromptStanding| {

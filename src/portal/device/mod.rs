@@ -1,6 +1,7 @@
 //! What devices send and are sent: JSON without cookies, believed for its signature alone. Whatever is wrong with a message, the
 //! answer is the same.
 
+mod polls;
 mod request;
 
 use std::sync::Arc;
@@ -16,7 +17,6 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::House;
@@ -33,18 +33,16 @@ use crate::factor::{DeviceKey, SIGNATURE, doorbell_text, pairing_text, poll_text
 use crate::secret::Secret;
 use crate::store::{Device, NewDevice, Paired, PromptDecided};
 
+pub(super) use polls::Polls;
+
 /// How far a device's clock may be off, and how long what it signed to ask is good.
 const CLOCK: Duration = Duration::from_secs(60);
 /// How long an open page waits for something to come.
 const WAIT: Duration = Duration::from_secs(25);
 /// How often it is looked, while a page waits: a read of the store, which does not wait for its writer.
 const LOOK: Duration = Duration::from_millis(700);
-/// Pages that wait at once; the others ask again and again.
-const WAITING: usize = 2048;
 /// Prompts that a page says it has: as many as an account can have.
 const SEEN: usize = 16;
-
-static WAITERS: Semaphore = Semaphore::const_new(WAITING);
 
 pub(super) fn routes() -> Router<Arc<House>> {
     Router::new()
@@ -116,7 +114,7 @@ async fn pair(
     Message(pair): Message<Pair>,
 ) -> Result<Response, Failure> {
     let limit = &house.limits.wrong_pairing;
-    if !limit.allows(visit.block()) {
+    if !limit.allows(visit.address) {
         return Err(Failure::TooMany);
     }
     let label = label(&pair.label);
@@ -145,7 +143,7 @@ async fn pair(
             .into_response())
         }
         Paired::NoSuchCode => {
-            limit.spend(visit.block());
+            limit.spend(visit.address);
             Err(Failure::Elsewhere)
         }
         Paired::TooMany => Err(Failure::Elsewhere),
@@ -197,10 +195,10 @@ async fn poll(
     }
     let text = poll_text(poll.device, at);
     let mut device = signed_by(&house, poll.device, (&text, &poll.signature))?;
-    let permit = WAITERS.try_acquire().ok().filter(|_| poll.wait);
+    let place = poll.wait.then(|| house.polls.wait(poll.device)).flatten();
     let until = Instant::now() + WAIT;
     let mut open = request::open(&house, &device)?;
-    while permit.is_some() && is_seen(&open, &poll.seen) && Instant::now() < until {
+    while place.is_some() && is_seen(&open, &poll.seen) && Instant::now() < until {
         tokio::select! {
             () = sleep(LOOK) => {}
             () = house.stop.cancelled() => break,

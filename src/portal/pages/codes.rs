@@ -162,6 +162,9 @@ pub(super) async fn prove(
 struct Recovery<'a> {
     frame: Frame<'a>,
     t: &'static Words,
+    /// Whose they are, and since when, for the sheet that they are printed on.
+    name: &'a str,
+    made: String,
     codes: Vec<String>,
 }
 
@@ -191,6 +194,8 @@ pub(super) async fn recovery(
     Ok(show_page(&Recovery {
         frame: Frame::new(&setup.settings, &visit, Some(&signed)).at("/methods"),
         t: texts::words(visit.language),
+        name: signed.shown(),
+        made: texts::date(house.rooms.clock.now(), visit.language),
         codes,
     }))
 }

@@ -132,7 +132,7 @@ fn attempt(
     (user, password): (&str, Secret),
     state: Option<[u8; 16]>,
 ) -> Result<Attempt, Failure> {
-    if !house.limits.sign_in.spend(visit.block()) {
+    if !house.limits.sign_in.spend(visit.address) {
         return Err(Failure::TooMany);
     }
     let received = Instant::now();

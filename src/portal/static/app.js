@@ -122,7 +122,7 @@ at("bell-later").addEventListener("click", async () => {
 // ---- requests
 
 const clock = (millis) =>
-  new Date(millis).toLocaleTimeString(language, { hour: "numeric", minute: "2-digit", second: "2-digit" });
+  new Date(millis).toLocaleTimeString(language, { hour: "numeric", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
 const plainDigits = (typed) => typed.normalize("NFKC").replaceAll(/\s/g, "");
 
@@ -194,7 +194,8 @@ const fill = (card, request) => {
   const label = part("ask");
   digits.id = `digits-${request.prompt}`;
   label.htmlFor = digits.id;
-  label.textContent = asked ? say(request.crossing === "typed" ? "digits_typed" : "digits_shown") : "";
+  const shown = request.test ? "digits_test" : "digits_shown";
+  label.textContent = asked ? say(request.crossing === "typed" ? "digits_typed" : shown) : "";
   part("crossing").hidden = !asked;
   const approve = part("approve");
   // A number that was typed may have two to four digits; one that is shown has as many as it has.

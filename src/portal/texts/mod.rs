@@ -185,6 +185,7 @@ pub(super) struct App {
     bell_fails: &'static str,
     test_title: &'static str,
     digits_shown: &'static str,
+    digits_test: &'static str,
     digits_typed: &'static str,
     arrived: &'static str,
     seconds: &'static str,
@@ -213,13 +214,14 @@ pub(super) struct App {
 
 impl Words {
     /// What the script is given, by the names that it knows.
-    pub(super) const fn for_script(&self) -> [(&'static str, &'static str); 34] {
+    pub(super) const fn for_script(&self) -> [(&'static str, &'static str); 35] {
         [
             ("pair_wrong", self.app.pair_wrong),
             ("bell_works", self.app.bell_works),
             ("bell_fails", self.app.bell_fails),
             ("test_title", self.app.test_title),
             ("digits_shown", self.app.digits_shown),
+            ("digits_test", self.app.digits_test),
             ("digits_typed", self.app.digits_typed),
             ("arrived", self.app.arrived),
             ("seconds", self.app.seconds),
@@ -311,7 +313,7 @@ pub(super) fn date(at: Timestamp, language: Language) -> String {
             let days = ["月", "火", "水", "木", "金", "土", "日"];
             let day = usize::try_from(here.weekday().to_monday_zero_offset()).unwrap_or_default();
             let day = days.get(day).copied().unwrap_or_default();
-            here.strftime(&format!("%Y年%-m月%-d日({day}) %-H:%M"))
+            here.strftime(&format!("%Y年%-m月%-d日({day}) %-H:%M %Z"))
                 .to_string()
         }
         Language::En | Language::Both => here.strftime("%-d %b %Y %H:%M %Z").to_string(),
@@ -365,6 +367,8 @@ mod tests {
         let at = Timestamp::from_millis(1_775_001_900_000);
         let (ja, en) = (date(at, Language::Ja), date(at, Language::En));
         assert!(ja.starts_with("2026年") && ja.contains("日("), "{ja}");
+        let zone = en.rsplit(' ').next().unwrap();
+        assert!(ja.ends_with(&format!(" {zone}")), "{ja}");
         assert!(en.contains(" 2026 "), "{en}");
     }
 }

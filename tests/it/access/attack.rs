@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sekisho::access::{Attempt, ClientPolicy, CodeEntry, Ending, Held, PushMode, Verdict};
-use sekisho::account::{FactorKind, Reason, Station};
+use sekisho::account::{AttemptId, FactorKind, Language, Reason, Station};
 use sekisho::factor::Response;
-use sekisho::store::{DecidedBy, PromptDecided, Session};
+use sekisho::store::{DecidedBy, NewPrompt, PromptDecided, PromptOpened, Session};
 use tokio::time::Instant;
 
 use super::house::{House, accepted, attempt, challenged, client, rejected};
@@ -243,4 +243,55 @@ async fn approval_lets_in_a_held_packet_or_a_late_one_but_not_both() {
         let let_in = [&held, &late].into_iter().filter(|answer| accepted(answer));
         assert_eq!(let_in.count(), 1, "{held:?} {late:?}");
     }
+}
+
+fn reported_from() -> (std::net::IpAddr, Language) {
+    ("198.51.100.9".parse().unwrap(), Language::En)
+}
+
+#[tokio::test]
+async fn report_ends_what_would_be_repeated() {
+    let house = House::start();
+    let mut phone = phone_of(&house, "hanako").await;
+    let client = Arc::new(ClientPolicy {
+        pair: Duration::from_secs(60),
+        ..ClientPolicy::clone(&asking(&[CodeEntry::Delimited], PushMode::Approve))
+    });
+    let wait = waits(&house.try_in(&client, "hanako", "himitsu").await);
+    let seen = phone.sees(&house.store);
+    phone.say(&house.access, &seen[0], approve("")).await;
+    assert!(accepted(
+        &conclude(&house, &client, &wait, Ending::Decided).await
+    ));
+    let again = house.try_in(&client, "hanako", "himitsu").await;
+    assert_eq!(again.decision.reason, Reason::Repeated, "{again:?}");
+    let whose = (&seen[0].prompt.account, &seen[0].prompt.name);
+    house.access.report(whose, reported_from()).await.unwrap();
+    let after = house.try_in(&client, "hanako", "himitsu").await;
+    let text = rejected(&after, Reason::Exposed);
+    assert!(text.contains("Change your password"), "{text}");
+}
+
+#[tokio::test]
+async fn prompt_that_a_report_overtook_is_not_opened() {
+    let house = House::start();
+    let phone = phone_of(&house, "hanako").await;
+    let client = asking(&[CodeEntry::Delimited], PushMode::Approve);
+    waits(&house.try_in(&client, "hanako", "himitsu").await);
+    let mut prompt = phone.sees(&house.store).remove(0).prompt;
+    let whose = (&prompt.account.clone(), &prompt.name.clone());
+    house.access.report(whose, reported_from()).await.unwrap();
+    prompt.facts.attempt = AttemptId::new(sekisho::clock::Clock::system().now());
+    let decision = house.try_in(&client, "hanako", "himitsu").await.decision;
+    let new = NewPrompt {
+        prompt,
+        attempt: [7; 32],
+        number: None,
+        late: Duration::ZERO,
+        challenge: None,
+    };
+    let decision = sekisho::account::Decision::clone(&decision);
+    let opened = house.store.join_or_open_prompt(new, decision).await;
+    assert_eq!(opened.unwrap(), PromptOpened::Reported);
+    assert!(phone.sees(&house.store).is_empty());
 }
