@@ -22,7 +22,7 @@ pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
         Vec::new()
     };
     let now = Clock::system().now();
-    let certificates = daemon::named(&settings);
+    let certificates = daemon::watched(&settings);
     let exit = if probed.iter().all(|part| part.fault.is_none()) {
         Exit::Done
     } else {
@@ -56,13 +56,9 @@ pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
 
 /// What is wrong with a certificate: a warning, since whoever connects decides.
 fn tell_certificate(certificate: &Watched, now: Timestamp, page: &mut Page<'_>) -> io::Result<()> {
-    let subject = plain(&certificate.subject);
     let lacks = certificate.lacks.iter().map(|lack| {
-        format!(
-            "The certificate of {} ({subject}): {}.",
-            certificate.used,
-            lack.as_str()
-        )
+        let used = certificate.used;
+        format!("The certificate of {used}: {}.", lack.as_str())
     });
     for said in certificate.ending(now).into_iter().chain(lacks) {
         let word = page.fair("warning");

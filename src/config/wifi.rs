@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rustls::pki_types::DnsName;
+
 use super::fault::{Place, Reach};
 use super::general;
 use super::portal::pem;
@@ -15,8 +17,6 @@ const SSIDS_MOST: usize = 8;
 const SSID_OCTETS: usize = 32;
 /// Servers behind one name each, or one name for all.
 const NAMES_MOST: usize = 8;
-/// Octets of a DNS name (RFC 1035 §2.3.4).
-const NAME_OCTETS: usize = 253;
 /// Octets of a User-Name (RFC 2865 §5.1).
 const OUTER_OCTETS: usize = 253;
 
@@ -63,12 +63,15 @@ pub(super) fn read(root: &Table<'_>) -> Option<Wifi> {
     })
 }
 
+/// Whether a text is sound, or what would be.
+type Sound = fn(&str) -> Result<(), &'static str>;
+
 /// Texts of which each must be sound: at least one, and not more than so many.
 fn listed(
     table: &Table<'_>,
     key: &'static str,
     example: &str,
-    (most, sound): (usize, fn(&str) -> Result<(), &'static str>),
+    (most, sound): (usize, Sound),
 ) -> Option<Vec<String>> {
     let texts = table.texts(key);
     if table.place.is_some() && !table.has(key) || table.is_empty_list(key) {
@@ -104,18 +107,12 @@ fn ssid(text: &str) -> Result<(), &'static str> {
 }
 
 fn name(text: &str) -> Result<(), &'static str> {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
     // A pattern would let devices believe other servers that the CA signed for.
-    match text.len() <= NAME_OCTETS && text.split('.').all(label) {
-        true => Ok(()),
-        false => Err(
-            "Write a DNS name of the server's certificate in lower case, such as \"radius.example.ac.jp\".",
-        ),
+    match DnsName::try_from(text) {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            Err("Write a DNS name of the server's certificate, such as \"radius.example.ac.jp\".")
+        }
     }
 }
 

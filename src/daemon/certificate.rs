@@ -60,6 +60,8 @@ pub enum Lack {
     CaFlag,
     /// There is a key usage, without keyCertSign.
     CertSign,
+    /// The certificate behind it in the file signed it and is no CA.
+    IssuerCaFlag,
     /// A device's certificate has neither a mail address nor a userPrincipalName.
     PersonName,
 }
@@ -86,6 +88,9 @@ impl Lack {
             }
             Self::CaFlag => "its basicConstraints do not say that it is a CA",
             Self::CertSign => "its key usage lacks keyCertSign: what it signs is refused",
+            Self::IssuerCaFlag => {
+                "it is signed by a certificate that is no CA: its basicConstraints do not say so"
+            }
             Self::PersonName => "it names nobody: it has no mail address and no userPrincipalName",
         }
     }
@@ -125,6 +130,8 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// What kind of key it has: `P-256`, `RSA 2048`.
     pub key: String,
+    /// Whether its basicConstraints say that it is a CA.
+    pub is_ca: bool,
     /// SHA-256 of the whole, as people compare it: `AB:CD:…`.
     pub sha256: String,
     /// What those who connect would miss.
@@ -154,7 +161,19 @@ impl Certificate {
         if read.is_empty() {
             return Err(Unreadable::Empty);
         }
+        let unfit: Vec<bool> = read
+            .iter()
+            .map(|one| one.is_signed_by_no_ca(&read))
+            .collect();
+        for (one, unfit) in read.iter_mut().zip(unfit) {
+            one.lacks.extend(unfit.then_some(Lack::IssuerCaFlag));
+        }
         Ok(read)
+    }
+
+    fn is_signed_by_no_ca(&self, file: &[Self]) -> bool {
+        let mut signers = file.iter().filter(|other| other.subject == self.issuer);
+        self.subject != self.issuer && signers.any(|signer| !signer.is_ca)
     }
 
     fn read(der: &CertificateDer<'_>) -> Result<Self, Unreadable> {
@@ -174,6 +193,7 @@ impl Certificate {
             not_before: moment(&validity.not_before),
             not_after: moment(&validity.not_after),
             key: facts.key.to_string(),
+            is_ca: facts.says_ca,
             sha256: fingerprint(digest(&SHA256, der.as_ref()).as_ref()),
             lacks: Vec::new(),
         };
@@ -478,6 +498,27 @@ mod tests {
         assert!(says(cut).contains("no PEM file"));
         let one = made_pem();
         assert!(says(&one.repeat(MOST + 1)).contains("more than 64"));
+    }
+
+    #[test]
+    fn a_signer_that_is_no_ca_is_found() {
+        let signer = |is_ca: IsCa| {
+            let mut params = CertificateParams::default();
+            params.is_ca = is_ca;
+            rcgen::CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+        };
+        for (is_ca, unfit) in [
+            (IsCa::Ca(BasicConstraints::Unconstrained), false),
+            (IsCa::NoCa, true),
+        ] {
+            let signer = signer(is_ca);
+            let key = KeyPair::generate().unwrap();
+            let mut own = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+            own.distinguished_name = rcgen::DistinguishedName::new();
+            let own = own.signed_by(&key, &signer).unwrap();
+            let read = Certificate::read_all((own.pem() + &signer.pem()).as_bytes()).unwrap();
+            assert_eq!(read[0].lacks.contains(&Lack::IssuerCaFlag), unfit);
+        }
     }
 
     fn made_pem() -> String {

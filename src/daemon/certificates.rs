@@ -122,9 +122,9 @@ impl Watched {
     }
 }
 
-/// Every chain that the configuration names, each under the word that it has in metrics and messages.
+/// Every chain that the configuration names, as PEM, each under the word that it has in metrics and messages.
 #[must_use]
-pub fn named(settings: &config::Settings) -> Vec<Watched> {
+pub fn chains(settings: &config::Settings) -> Vec<(&'static str, &[u8])> {
     let portal = settings.portal.as_ref();
     let portal_tls = portal.and_then(|portal| portal.tls.as_ref());
     let wifi = portal.and_then(|portal| portal.wifi.as_ref());
@@ -132,9 +132,16 @@ pub fn named(settings: &config::Settings) -> Vec<Watched> {
         ("portal", portal_tls.map(Tls::chain)),
         ("wifi-ca", wifi.map(|wifi| wifi.authorities.pem())),
     ];
+    let named = |(used, pem): (_, Option<_>)| Some((used, pem?));
+    chains.into_iter().filter_map(named).collect()
+}
+
+/// The same, of each the certificate that ends first.
+#[must_use]
+pub fn watched(settings: &config::Settings) -> Vec<Watched> {
+    let chains = chains(settings).into_iter();
     chains
-        .into_iter()
-        .filter_map(|(used, pem)| Watched::of(used, pem?))
+        .filter_map(|(used, pem)| Watched::of(used, pem))
         .collect()
 }
 
@@ -160,6 +167,13 @@ struct Told {
 }
 
 impl Certificates {
+    /// Those of the first configuration.
+    pub(super) fn new(certificates: Vec<Watched>) -> Self {
+        let all = Self::default();
+        all.replace(certificates);
+        all
+    }
+
     /// Takes the certificates of a new configuration. What was told of one that stays is not alerted again.
     pub(super) fn replace(&self, certificates: Vec<Watched>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -212,7 +226,7 @@ mod tests {
 
     const DAY: u64 = 24 * 3600;
 
-    fn watched(not_after: Timestamp) -> Watched {
+    fn ends(not_after: Timestamp) -> Watched {
         Watched {
             used: "portal",
             subject: "CN=mfa.example.ac.jp".to_owned(),
@@ -231,8 +245,7 @@ mod tests {
     #[test]
     fn each_threshold_is_alerted_once_and_logged_daily() {
         let end = Timestamp::from_secs(2_000_000_000);
-        let certificates = Certificates::default();
-        certificates.replace(vec![watched(end)]);
+        let certificates = Certificates::new(vec![ends(end)]);
         for (days, told) in [
             (40, (0, 0)),
             (31, (0, 0)),
@@ -257,8 +270,7 @@ mod tests {
     #[test]
     fn a_threshold_that_was_slept_through_is_told_at_the_nearest_alone() {
         let end = Timestamp::from_secs(2_000_000_000);
-        let certificates = Certificates::default();
-        certificates.replace(vec![watched(end)]);
+        let certificates = Certificates::new(vec![ends(end)]);
         assert_eq!(look(&certificates, end, 3), (1, 1));
         assert_eq!(look(&certificates, end, 2), (1, 0));
     }
@@ -266,22 +278,21 @@ mod tests {
     #[test]
     fn a_reload_tells_the_log_again_and_alerts_of_a_new_certificate_alone() {
         let end = Timestamp::from_secs(2_000_000_000);
-        let certificates = Certificates::default();
-        certificates.replace(vec![watched(end)]);
+        let certificates = Certificates::new(vec![ends(end)]);
         assert_eq!(look(&certificates, end, 5), (1, 1));
-        certificates.replace(vec![watched(end)]);
+        certificates.replace(vec![ends(end)]);
         assert_eq!(look(&certificates, end, 5), (1, 0));
         let longer = end.after(Duration::from_secs(DAY));
-        certificates.replace(vec![watched(longer)]);
+        certificates.replace(vec![ends(longer)]);
         assert_eq!(look(&certificates, end, 5), (1, 1));
-        certificates.replace(vec![watched(end.after(Duration::from_secs(800 * DAY)))]);
+        certificates.replace(vec![ends(end.after(Duration::from_secs(800 * DAY)))]);
         assert_eq!(look(&certificates, end, 5), (0, 0));
     }
 
     #[test]
     fn alerts_say_it_in_both_languages() {
         let end = Timestamp::from_secs(2_000_000_000);
-        let alert = watched(end).alert(end.before(Duration::from_secs(7 * DAY)));
+        let alert = ends(end).alert(end.before(Duration::from_secs(7 * DAY)));
         assert_eq!(alert.event, "certificate");
         assert_eq!(alert.ja.subject, "portal の証明書: あと7日で期限が切れます");
         assert_eq!(alert.en.subject, "The certificate of portal ends in 7 days");

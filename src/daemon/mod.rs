@@ -39,7 +39,7 @@ const HEALTH: Duration = Duration::from_secs(5);
 
 pub use crate::store::Error as StoreError;
 pub use certificate::{Certificate, Lack, Role, SERVER_DAYS, Unreadable};
-pub use certificates::{Watched, named};
+pub use certificates::{Watched, chains, watched};
 pub use offline::{Probed, probe, restore};
 
 /// Why the daemon did not start, or ended.

@@ -82,8 +82,7 @@ impl Rooms {
         for warning in &settings.warnings {
             log::warn!("{warning}");
         }
-        let certificates = Certificates::default();
-        certificates.replace(certificates::named(&settings));
+        let certificates = Certificates::new(certificates::watched(&settings));
         let (store, master) = open_store(settings.store, clock.clone()).await?;
         let directory_tasks = TaskTracker::new();
         let all_directories = CancellationToken::new();
@@ -111,18 +110,13 @@ impl Rooms {
         };
         let replies = replies::in_words(&settings.server.replies);
         let server = Server::bind(settings.server, rooms).map_err(Error::of("radius"))?;
-        let portal = match settings.portal {
-            Some(settings) => {
-                let rooms = portal::Rooms {
-                    access: access.clone(),
-                    store: store.clone(),
-                    telemetry: telemetry.clone(),
-                    clock: clock.clone(),
-                };
-                Some(open_portal(settings, rooms, &master).await?)
-            }
-            None => None,
+        let for_portal = portal::Rooms {
+            access: access.clone(),
+            store: store.clone(),
+            telemetry: telemetry.clone(),
+            clock: clock.clone(),
         };
+        let portal = open_portal(settings.portal, for_portal, &master).await?;
         Ok(Self {
             file,
             clock,
@@ -157,7 +151,7 @@ impl Rooms {
             .ok_or_else(|| vec!["there is no file to read".to_owned()])?;
         let settings = config::read(file)
             .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let watched = certificates::named(&settings);
+        let watched = certificates::watched(&settings);
         let channels = Channels::new(settings.channel).map_err(|why| vec![why.to_string()])?;
         let channels = known(channels, &self.store, &self.clock);
         let directories = connect(
@@ -379,16 +373,18 @@ async fn open_store(settings: store::Settings, clock: Clock) -> Result<(Store, K
 }
 
 async fn open_portal(
-    settings: portal::Settings,
+    settings: Option<portal::Settings>,
     rooms: portal::Rooms,
     master: &Key,
-) -> Result<Portal, Error> {
-    Portal::bind(settings, rooms, master)
-        .await
-        .map_err(|why| Error::Room {
-            room: "portal",
-            why: why.to_string(),
-        })
+) -> Result<Option<Portal>, Error> {
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    let opened = Portal::bind(settings, rooms, master).await;
+    opened.map(Some).map_err(|why| Error::Room {
+        room: "portal",
+        why: why.to_string(),
+    })
 }
 
 fn connect(
