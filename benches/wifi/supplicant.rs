@@ -131,7 +131,9 @@ impl<'a> Device<'a> {
             self.tls.reader().read_exact(&mut plain).unwrap();
         }
         self.received.clear();
-        if !self.said && !self.tls.is_handshaking() && !self.is_resumed() {
+        // As wpa_supplicant: what is said inside does not go with the Finished, so that a ticket comes in between.
+        let silent = self.tls.is_handshaking() || self.tls.wants_write() || self.is_resumed();
+        if !self.said && !silent {
             self.said = true;
             let inner = [
                 pair(1, self.person.uid.as_bytes()),

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::PROFILES;
 use crate::control;
+use crate::daemon::SERVER_DAYS;
 
 /// Sekisho (関所), a RADIUS second-factor daemon in front of an LDAP directory.
 #[derive(Debug, Parser)]
@@ -96,6 +97,9 @@ pub(super) enum Command {
     /// Make secrets.
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// Make certificates for Wi-Fi, and say what is in one.
+    #[command(subcommand)]
+    Cert(Cert),
     /// Copy the store of the running daemon to a new file.
     Backup {
         /// The new file. The daemon writes it.
@@ -266,6 +270,59 @@ pub(super) enum SecretCommand {
         /// Its random octets.
         #[arg(long, value_name = "OCTETS", default_value_t = 32, value_parser = clap::value_parser!(u16).range(16..=64))]
         length: u16,
+    },
+}
+
+/// The commands about certificates.
+#[derive(Debug, Subcommand)]
+pub(super) enum Cert {
+    /// Make a CA of your own: devices that join the Wi-Fi believe what it signs, and nothing else.
+    Ca {
+        /// What people's devices call it, such as "Example University Wi-Fi CA".
+        #[arg(long)]
+        name: String,
+        /// The folder for ca.pem and ca.key; another than that of the server's, because the key leaves this machine.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// How many days it holds, of which one is past already; devices must be set up anew when it ends.
+        #[arg(long, default_value_t = 3650, value_parser = clap::value_parser!(u32).range(30..=10_950))]
+        days: u32,
+    },
+    /// Make the certificate of a RADIUS server; one that is there is kept beside it.
+    Server {
+        /// The folder of the CA.
+        #[arg(long, value_name = "FOLDER")]
+        ca: PathBuf,
+        /// The server's name, which devices are told to look for; once for each name.
+        #[arg(long = "name", value_name = "NAME", required = true)]
+        names: Vec<String>,
+        /// The folder for server.pem and server.key.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// How many days it holds, of which one is past already; Apple takes 825 at most.
+        #[arg(long, default_value_t = SERVER_DAYS, value_parser = clap::value_parser!(u32).range(2..=i64::from(SERVER_DAYS)))]
+        days: u32,
+    },
+    /// Make the certificate of a person's device, for logins by certificate.
+    Client {
+        /// The folder of the CA.
+        #[arg(long, value_name = "FOLDER")]
+        ca: PathBuf,
+        /// The person's mail address, by which the account is found.
+        #[arg(long, value_name = "ADDRESS")]
+        mail: String,
+        /// The file for certificate and key, as PEM.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// How many days it holds, of which one is past already.
+        #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(2..=1825))]
+        days: u32,
+    },
+    /// Say what certificates are, how long they hold, and what devices would miss in them; exits 1 if one has ended or lacks something.
+    Show {
+        /// PEM files; those that the configuration names, if none is given.
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
 }
 

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::terminal::{Page, plain};
 use super::{Ended, Exit, one_thread};
+use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Fault};
-use crate::daemon::{self, Probed};
+use crate::daemon::{self, Probed, Watched};
 
 pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
     let settings = match config::read(file) {
@@ -20,6 +21,8 @@ pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
     } else {
         Vec::new()
     };
+    let now = Clock::system().now();
+    let certificates = daemon::watched(&settings);
     let exit = if probed.iter().all(|part| part.fault.is_none()) {
         Exit::Done
     } else {
@@ -28,12 +31,16 @@ pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
     if page.is_json() {
         page.object(&json!({
             "file": file, "faults": [], "warnings": settings.warnings, "probed": probed,
+            "certificates": certificates,
         }))?;
         return Ok(exit);
     }
     for warning in &settings.warnings {
         let word = page.fair("warning");
         tell(warning, &word, page)?;
+    }
+    for certificate in &certificates {
+        tell_certificate(certificate, now, page)?;
     }
     page.line(format!(
         "{} is right: {}, {}.",
@@ -45,6 +52,19 @@ pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
         seen(part, page)?;
     }
     Ok(exit)
+}
+
+/// What is wrong with a certificate: a warning, since whoever connects decides.
+fn tell_certificate(certificate: &Watched, now: Timestamp, page: &mut Page<'_>) -> io::Result<()> {
+    let lacks = certificate.lacks.iter().map(|lack| {
+        let used = certificate.used;
+        format!("The certificate of {used}: {}.", lack.as_str())
+    });
+    for said in certificate.ending(now).into_iter().chain(lacks) {
+        let word = page.fair("warning");
+        page.line(format!("{word}: {}", plain(&said)))?;
+    }
+    Ok(())
 }
 
 /// Reports every fault of a configuration that cannot be used.

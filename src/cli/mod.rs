@@ -3,6 +3,7 @@
 //! Not here: what the commands do, which is behind the control socket or in the daemon. Here is how people are told.
 
 mod args;
+mod cert;
 mod check;
 mod enrol;
 mod login;
@@ -153,6 +154,7 @@ fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
         Command::Status => wait(upkeep::status(daemon, page)),
         Command::Reload => wait(upkeep::reload(daemon, page)),
         Command::Secret(args::SecretCommand::New { length }) => upkeep::new_secret(length, page),
+        Command::Cert(command) => cert::cert(command, file, page),
         Command::Backup { to } => wait(upkeep::backup(&to, daemon, page)),
         Command::Restore { backup, key_file } => {
             upkeep::restore(file, &backup, key_file.as_deref(), page)

@@ -11,7 +11,9 @@ use super::check::{counted, faulty};
 use super::terminal::{Page, padded, plain};
 use super::words::{self, Label, StoreFacts};
 use super::{DaemonAt, Ended, Exit, Failure, astray};
-use crate::control::{Answer, Ask, ClientSeen, ClientShown, Seen, ServerShown, Status};
+use crate::control::{
+    Answer, Ask, CertificateShown, ClientSeen, ClientShown, Seen, ServerShown, Status,
+};
 use crate::daemon::StoreError;
 use crate::secret::random_array;
 use crate::{config, daemon};
@@ -75,7 +77,30 @@ fn show_status(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
         size: size(health.octets),
         schema: health.schema,
     });
-    row(page, "", &facts)
+    row(page, "", &facts)?;
+    for (at, certificate) in status.certificates.iter().enumerate() {
+        let name = if at == 0 {
+            words.label(Label::Certificates)
+        } else {
+            ""
+        };
+        let shown = certificate_words(certificate, page);
+        row(page, name, &shown)?;
+    }
+    Ok(())
+}
+
+fn certificate_words(certificate: &CertificateShown, page: &Page<'_>) -> String {
+    let days = certificate.days_left;
+    let when = page.moment(certificate.not_after.millis());
+    let ends = words::of(page.language()).certificate_ends(days, &when);
+    let ends = match days {
+        ..0 => page.bad(&ends),
+        0..30 => page.fair(&ends),
+        30.. => page.good(&ends),
+    };
+    let (used, subject) = (plain(&certificate.used), plain(&certificate.subject));
+    format!("{used}  {ends}  {}", page.faint(&subject))
 }
 
 fn row(page: &mut Page<'_>, name: &str, value: &str) -> io::Result<()> {

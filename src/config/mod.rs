@@ -20,6 +20,7 @@ mod reader;
 mod rules;
 mod secrets;
 mod tree;
+mod wifi;
 
 use std::ffi::OsStr;
 use std::fs;

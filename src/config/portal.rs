@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fault::{Reach, Readers};
 use super::reader::{Bounds, Table};
-use super::{clients, general, rules, secrets};
+use super::{clients, general, rules, secrets, wifi};
 use crate::access;
 use crate::portal::{CLIENT, Settings, Tls, Url};
 use crate::secret::Secret;
@@ -40,6 +40,7 @@ pub(super) fn read(root: &Table<'_>, access: &access::Settings) -> Option<Settin
     let desk = rules::label(&table, "desk", ("", ""));
     let clients = access.clients.iter();
     let clients = clients.map(|client| (client.name.clone(), client.label.clone()));
+    let wifi = wifi::read(root);
     let settings = url.map(|url| Settings {
         listen,
         url,
@@ -52,6 +53,7 @@ pub(super) fn read(root: &Table<'_>, access: &access::Settings) -> Option<Settin
         desk,
         issuer: access.issuer.clone(),
         clients: clients.collect(),
+        wifi,
     });
     if let Some(settings) = &settings {
         judge(&table, settings);
@@ -186,7 +188,8 @@ fn tls(table: &Table<'_>) -> Option<Tls> {
         .ok()
 }
 
-fn pem(table: &Table<'_>, name: &str, path: &Path) -> Option<(Vec<u8>, Readers)> {
+/// A PEM file, and who else may read it; `None` if it cannot be read (then that is a fault).
+pub(super) fn pem(table: &Table<'_>, name: &str, path: &Path) -> Option<(Vec<u8>, Readers)> {
     secrets::read_file(path, PEM_OCTETS)
         .map_err(|why| {
             table.report.fault(

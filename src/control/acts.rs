@@ -200,6 +200,7 @@ impl Acts {
             clients: (self.doors.clients)().len(),
             directories,
             store: self.rooms.store.health(),
+            certificates: (self.doors.certificates)(),
         }))
     }
 }

@@ -32,8 +32,8 @@ use crate::telemetry::Telemetry;
 use acts::Acts;
 pub use caller::{Caller, NoAnswer};
 pub use protocol::{
-    ANSWER_OCTETS, ASK_OCTETS, AccountShown, Answer, Ask, Cause, ClientSeen, Demanded, EnrolTotp,
-    LIST_ROWS, Lent, STORY_ROWS, ServerShown, Status,
+    ANSWER_OCTETS, ASK_OCTETS, AccountShown, Answer, Ask, Cause, CertificateShown, ClientSeen,
+    Demanded, EnrolTotp, LIST_ROWS, Lent, STORY_ROWS, ServerShown, Status,
 };
 pub use record::{Act, Deed, Recorded};
 // The words that answers are made of, for those who show them.
@@ -94,6 +94,8 @@ pub struct Doors {
     pub replies: Arc<Replies>,
     /// The directories in use, each under its configured name.
     pub directories: Arc<Directories>,
+    /// The certificates in use.
+    pub certificates: Arc<dyn Fn() -> Vec<CertificateShown> + Send + Sync>,
 }
 
 /// A configured client, as shown to people.

@@ -317,6 +317,23 @@ pub struct Status {
     pub directories: Vec<ServerShown>,
     /// The store.
     pub store: Health,
+    /// The certificates that the configuration names.
+    #[serde(default)]
+    pub certificates: Vec<CertificateShown>,
+}
+
+/// A certificate as shown to operators.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CertificateShown {
+    /// What it is used for: `portal`.
+    #[serde(rename = "use")]
+    pub used: String,
+    /// Whose it is.
+    pub subject: String,
+    /// When it ends.
+    pub not_after: Timestamp,
+    /// Whole days until then; below zero when it has ended.
+    pub days_left: i64,
 }
 
 /// A directory server as shown to operators.

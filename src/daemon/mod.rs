@@ -4,6 +4,8 @@
 //! stopping goes the other way: first nothing more is read, then what is in work is answered, then
 //! directories and store are closed.
 
+mod certificate;
+mod certificates;
 mod notify;
 mod replies;
 mod rooms;
@@ -30,12 +32,14 @@ use rooms::Rooms;
 
 /// How long what is in work may still take when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often expired rows are thrown away and gauges of health are set.
+/// How often expired rows are thrown away, and it is looked whether a certificate ends soon.
 const UPKEEP: Duration = Duration::from_secs(60);
 /// How often health is looked at: a failing part shows in metrics within this time.
 const HEALTH: Duration = Duration::from_secs(5);
 
 pub use crate::store::Error as StoreError;
+pub use certificate::{Certificate, Lack, Role, SERVER_DAYS, Unreadable};
+pub use certificates::{Watched, chains, watched};
 pub use offline::{Probed, probe, restore};
 
 /// Why the daemon did not start, or ended.
@@ -221,7 +225,7 @@ async fn first_ended(tasks: &mut Vec<(&'static str, tokio::task::JoinHandle<()>)
     .await
 }
 
-/// Throws away what has expired, tells health, and feeds the watchdog.
+/// Throws away what has expired, looks at certificates, tells health, and feeds the watchdog.
 async fn upkeep(rooms: Arc<Rooms>, stop: CancellationToken) {
     let mut sweeps = interval(UPKEEP);
     let mut looks = interval(HEALTH);
@@ -230,7 +234,10 @@ async fn upkeep(rooms: Arc<Rooms>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = sweeps.tick() => rooms.sweep().await,
+            _ = sweeps.tick() => {
+                rooms.look_at_certificates();
+                rooms.sweep().await;
+            }
             _ = looks.tick() => {
                 if !rooms.tell_health() {
                     log::error!("the store's writer has ended: the daemon cannot go on");

@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Error;
+use super::certificates::{self, Certificates};
 use super::replies::{self, Replies};
 use crate::access::{self, Access, Setup};
 use crate::channel::{Channels, VapidKey};
 use crate::clock::Clock;
 use crate::config;
-use crate::control::{self, ClientShown, Doors};
+use crate::control::{self, CertificateShown, ClientShown, Doors};
 use crate::directory::{self, Directory};
 use crate::eap;
 use crate::portal::{self, Portal};
@@ -30,6 +31,9 @@ use crate::wire::Signing;
 /// longest request.
 const OLD_DIRECTORIES: Duration = Duration::from_secs(30);
 
+/// How long an alert may take: nobody waits for it.
+const ALERT: Duration = Duration::from_secs(60);
+
 /// Every room, and what a reload needs.
 pub(super) struct Rooms {
     file: Option<PathBuf>,
@@ -41,6 +45,7 @@ pub(super) struct Rooms {
     store: Store,
     directories: ArcSwap<Directories>,
     replies: ArcSwap<Replies>,
+    certificates: Certificates,
     /// Doorbells and alerts on their way.
     access_tasks: TaskTracker,
     directory_tasks: TaskTracker,
@@ -76,6 +81,7 @@ impl Rooms {
     ) -> Result<Self, Error> {
         let telemetry = Telemetry::start(&settings.telemetry, clock.clone());
         tell(&settings.warnings);
+        let certificates = Certificates::new(certificates::watched(&settings));
         let (store, master) = open_store(settings.store, clock.clone()).await?;
         let directory_tasks = TaskTracker::new();
         let all_directories = CancellationToken::new();
@@ -104,18 +110,13 @@ impl Rooms {
             chargeable: master.derive("chargeable user identity"),
         };
         let server = open_server(settings.server, settings.eap.as_ref(), rooms)?;
-        let portal = match settings.portal {
-            Some(settings) => {
-                let rooms = portal::Rooms {
-                    access: access.clone(),
-                    store: store.clone(),
-                    telemetry: telemetry.clone(),
-                    clock: clock.clone(),
-                };
-                Some(open_portal(settings, rooms, &master).await?)
-            }
-            None => None,
+        let for_portal = portal::Rooms {
+            access: access.clone(),
+            store: store.clone(),
+            telemetry: telemetry.clone(),
+            clock: clock.clone(),
         };
+        let portal = open_portal(settings.portal, for_portal, &master).await?;
         Ok(Self {
             file,
             clock,
@@ -126,6 +127,7 @@ impl Rooms {
             store,
             directories: ArcSwap::from_pointee(directories),
             replies: ArcSwap::from_pointee(replies),
+            certificates,
             access_tasks,
             directory_tasks,
             all_directories,
@@ -149,6 +151,7 @@ impl Rooms {
             .ok_or_else(|| vec!["there is no file to read".to_owned()])?;
         let settings = config::read(file)
             .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let watched = certificates::watched(&settings);
         let channels = Channels::new(settings.channel).map_err(|why| vec![why.to_string()])?;
         let channels = known(channels, &self.store, &self.clock);
         let directories = connect(
@@ -178,6 +181,8 @@ impl Rooms {
             }
         }
         self.retire(self.directories.swap(Arc::new(directories)));
+        self.certificates.replace(watched);
+        self.look_at_certificates();
         log::info!("configuration reloaded");
         Ok(())
     }
@@ -211,7 +216,7 @@ impl Rooms {
             self.server.clone(),
         );
         let (reloader, keeper) = (Arc::downgrade(self), Arc::downgrade(self));
-        let holder = Arc::downgrade(self);
+        let (holder, watcher) = (Arc::downgrade(self), Arc::downgrade(self));
         Doors {
             lend: Arc::new(move |like, address, secret, life| {
                 lender.lend(like, address, secret, life)
@@ -232,7 +237,48 @@ impl Rooms {
                 let rooms = keeper.upgrade();
                 rooms.map_or_else(Vec::new, |rooms| rooms.directories.load().list.clone())
             }),
+            certificates: Arc::new(move || {
+                let rooms = watcher.upgrade();
+                rooms.map_or_else(Vec::new, |rooms| rooms.certificates_shown())
+            }),
         }
+    }
+
+    /// Tells of certificates that end soon: the log, metrics, and once at each threshold whoever gets alerts.
+    pub(super) fn look_at_certificates(&self) {
+        let all = self.certificates.all();
+        let ends: Vec<_> = all.iter().map(|one| (one.used, one.not_after)).collect();
+        self.telemetry.certificates(&ends);
+        let looked = self.certificates.look(self.clock.now());
+        for said in looked.said {
+            log::warn!("{said} Put a new one in its place, and run sekisho reload.");
+        }
+        let channels = self.access.channels();
+        if looked.alerts.is_empty() || !channels.has_alerts() {
+            return;
+        }
+        self.access_tasks.spawn(async move {
+            for alert in looked.alerts {
+                let deadline = tokio::time::Instant::now() + ALERT;
+                for (way, alerted) in channels.alert(&alert, deadline).await {
+                    if let Err(why) = alerted {
+                        log::error!("alert of a certificate by {way}: {why}");
+                    }
+                }
+            }
+        });
+    }
+
+    fn certificates_shown(&self) -> Vec<CertificateShown> {
+        let now = self.clock.now();
+        let all = self.certificates.all();
+        let shown = all.into_iter().map(|one| CertificateShown {
+            used: one.used.to_owned(),
+            days_left: one.days_left(now),
+            not_after: one.not_after,
+            subject: one.subject,
+        });
+        shown.collect()
     }
 
     pub(super) async fn sweep(&self) {
@@ -364,16 +410,18 @@ fn open_server(
 }
 
 async fn open_portal(
-    settings: portal::Settings,
+    settings: Option<portal::Settings>,
     rooms: portal::Rooms,
     master: &Key,
-) -> Result<Portal, Error> {
-    Portal::bind(settings, rooms, master)
-        .await
-        .map_err(|why| Error::Room {
-            room: "portal",
-            why: why.to_string(),
-        })
+) -> Result<Option<Portal>, Error> {
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    let opened = Portal::bind(settings, rooms, master).await;
+    opened.map(Some).map_err(|why| Error::Room {
+        room: "portal",
+        why: why.to_string(),
+    })
 }
 
 fn connect(

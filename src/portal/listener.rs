@@ -127,7 +127,7 @@ pub(super) async fn run(
             .settings
             .tls
             .as_ref()
-            .map(|tls| TlsAcceptor::from(Arc::clone(&tls.0)));
+            .map(|tls| TlsAcceptor::from(Arc::clone(&tls.config)));
         let (pages, stop) = (pages.clone(), stop.clone());
         tracker.spawn(async move {
             let _held = (permit, place);

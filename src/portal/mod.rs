@@ -15,6 +15,7 @@ mod settings;
 mod texts;
 mod trail;
 mod visit;
+mod wifi;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +39,7 @@ use crate::telemetry::Telemetry;
 
 use limits::Limits;
 pub use settings::{BadTls, BadUrl, Settings, Tls, Url};
+pub use wifi::{Authorities, BadAuthorities, Method, Wifi};
 
 /// The name under which rules and the trail know the portal.
 pub const CLIENT: &str = "portal";

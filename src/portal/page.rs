@@ -24,10 +24,11 @@ pub(super) enum Next {
     App,
     Logins,
     Lost,
+    Wifi,
 }
 
 impl Next {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Home,
         Self::Methods,
         Self::Add,
@@ -35,6 +36,7 @@ impl Next {
         Self::App,
         Self::Logins,
         Self::Lost,
+        Self::Wifi,
     ];
 
     pub(super) const fn path(self) -> &'static str {
@@ -46,6 +48,7 @@ impl Next {
             Self::App => "/methods/add/totp",
             Self::Logins => "/logins",
             Self::Lost => "/lost",
+            Self::Wifi => "/wifi",
         }
     }
 
@@ -58,6 +61,7 @@ impl Next {
             Self::App => "app",
             Self::Logins => "logins",
             Self::Lost => "lost",
+            Self::Wifi => "wifi",
         }
     }
 

@@ -12,6 +12,8 @@ use crate::access::Label;
 use crate::account::ClientName;
 use crate::secret::Secret;
 
+use super::wifi::Wifi;
+
 /// `[portal]` after checking.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -37,6 +39,8 @@ pub struct Settings {
     pub issuer: Label,
     /// What clients are called.
     pub clients: Vec<(ClientName, Label)>,
+    /// How devices join the Wi-Fi; none where the page about that is not offered.
+    pub wifi: Option<Wifi>,
 }
 
 /// The portal's public address: scheme, host and port, without a path.
@@ -119,7 +123,10 @@ impl Url {
 
 /// A certificate with its key, ready to be served.
 #[derive(Clone, Debug)]
-pub struct Tls(pub(super) Arc<rustls::ServerConfig>);
+pub struct Tls {
+    pub(super) config: Arc<rustls::ServerConfig>,
+    chain: Arc<[u8]>,
+}
 
 /// Why certificate and key cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +166,16 @@ impl Tls {
             .with_single_cert(chain, key)
             .map_err(BadTls::Unfit)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(Arc::new(config)))
+        Ok(Self {
+            config: Arc::new(config),
+            chain: certificate.into(),
+        })
+    }
+
+    /// The chain as PEM, as it was read.
+    #[must_use]
+    pub fn chain(&self) -> &[u8] {
+        &self.chain
     }
 }
 

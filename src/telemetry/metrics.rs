@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::Discard;
 use super::message::word;
 use crate::account::{ClientName, Decision, FactorKind, Outcome, Reason};
+use crate::clock::Timestamp;
 
 /// First bound of a duration, in seconds: a login without waiting takes about a millisecond.
 const SHORTEST: f64 = 0.000_5;
@@ -80,6 +81,16 @@ impl EncodeLabelSet for Part {
     }
 }
 
+/// A certificate by what it is used for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Used(&'static str);
+
+impl EncodeLabelSet for Used {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        put(encoder, "use", self.0)
+    }
+}
+
 fn put(encoder: &mut LabelSetEncoder<'_>, name: &str, value: &str) -> fmt::Result {
     (name, value).encode(encoder.encode_label())
 }
@@ -97,6 +108,7 @@ pub(super) struct Metrics {
     retransmissions: Family<OfClient, Counter>,
     accounting: Counter,
     health: Family<Part, Gauge>,
+    certificates: Family<Used, Gauge>,
 }
 
 impl Metrics {
@@ -114,6 +126,7 @@ impl Metrics {
             retransmissions: Family::default(),
             accounting: Counter::default(),
             health: Family::default(),
+            certificates: Family::default(),
         };
         metrics.register_counters(log_lost);
         metrics.register_durations();
@@ -158,6 +171,12 @@ impl Metrics {
             "health",
             "1 if the part of the house can do its work",
             self.health.clone(),
+        );
+        registry.register_with_unit(
+            "certificate_not_after",
+            "When the certificate ends, in seconds since 1970",
+            Unit::Seconds,
+            self.certificates.clone(),
         );
     }
 
@@ -237,6 +256,15 @@ impl Metrics {
         self.health.get_or_create(&labels).set(i64::from(up));
     }
 
+    /// Shows when each certificate ends, and no others.
+    pub(super) fn certificates(&self, ends: &[(&'static str, Timestamp)]) {
+        self.certificates.clear();
+        for (used, end) in ends {
+            let end = end.millis().div_euclid(1000);
+            self.certificates.get_or_create(&Used(used)).set(end);
+        }
+    }
+
     /// Everything as OpenMetrics text.
     pub(super) fn render(&self) -> String {
         let mut page = String::new();
@@ -275,6 +303,9 @@ mod tests {
         metrics.lost(7);
         metrics.retransmission(&ClientName::new("vpn"));
         metrics.health("directory", "campus", true);
+        let end = Timestamp::from_secs(1_900_000_000);
+        metrics.certificates(&[("gone", end)]);
+        metrics.certificates(&[("portal", end)]);
         let page = metrics.render();
         for line in [
             "sekisho_decisions_total{client=\"vpn\",outcome=\"accept\",reason=\"proven\",factor=\"totp\"} 2",
@@ -285,6 +316,7 @@ mod tests {
             "sekisho_accounting_records_total 0",
             "sekisho_log_lost_records_total 0",
             "sekisho_health{part=\"directory\",name=\"campus\"} 1",
+            "sekisho_certificate_not_after_seconds{use=\"portal\"} 1900000000",
             "sekisho_decision_duration_seconds_count 2",
             "sekisho_directory_duration_seconds_count 2",
             "sekisho_channel_duration_seconds_count 0",
@@ -293,5 +325,6 @@ mod tests {
             assert!(page.lines().any(|have| have == line), "{line}\n{page}");
         }
         assert!(page.contains("sekisho_build_info{version="));
+        assert!(!page.contains("use=\"gone\""));
     }
 }

@@ -316,6 +316,11 @@ impl Telemetry {
         self.house.metrics.health(part, name, up);
     }
 
+    /// Shows when certificates end, each by what it is used for; those shown before are forgotten.
+    pub fn certificates(&self, ends: &[(&'static str, Timestamp)]) {
+        self.house.metrics.certificates(ends);
+    }
+
     /// The metrics as OpenMetrics text.
     #[must_use]
     pub fn render(&self) -> String {

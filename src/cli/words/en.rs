@@ -22,6 +22,7 @@ impl Words for En {
             Label::Clients => "clients",
             Label::Directories => "directories",
             Label::Store => "store",
+            Label::Certificates => "certificates",
         }
     }
 
@@ -97,6 +98,15 @@ impl Words for En {
             || "not writable".to_owned(),
             |error| format!("not writable: {error}"),
         )
+    }
+
+    fn certificate_ends(&self, days: i64, when: &str) -> String {
+        match days {
+            ..0 => format!("has ended, {when}"),
+            0 => format!("ends within a day, {when}"),
+            1 => format!("1 day left, until {when}"),
+            _ => format!("{days} days left, until {when}"),
+        }
     }
 
     fn store(&self, facts: &StoreFacts) -> String {

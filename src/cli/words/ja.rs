@@ -23,6 +23,7 @@ impl Words for Ja {
             Label::Clients => "機器",
             Label::Directories => "ディレクトリ",
             Label::Store => "データベース",
+            Label::Certificates => "証明書",
         }
     }
 
@@ -96,6 +97,14 @@ impl Words for Ja {
             || "書き込み不可".to_owned(),
             |error| format!("書き込み不可: {error}"),
         )
+    }
+
+    fn certificate_ends(&self, days: i64, when: &str) -> String {
+        match days {
+            ..0 => format!("期限切れ({when})"),
+            0 => format!("1日以内に期限切れ({when})"),
+            _ => format!("あと{days}日({when} まで)"),
+        }
     }
 
     fn store(&self, facts: &StoreFacts) -> String {

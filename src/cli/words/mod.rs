@@ -32,6 +32,7 @@ pub(super) enum Label {
     Clients,
     Directories,
     Store,
+    Certificates,
 }
 
 /// How the store is, but whether it can be written.
@@ -78,6 +79,8 @@ pub(super) trait Words {
     fn writable(&self) -> &'static str;
     /// The store cannot be written.
     fn not_writable(&self, error: Option<&str>) -> String;
+    /// How many days are left of a certificate, below zero when it has ended, and when that is.
+    fn certificate_ends(&self, days: i64, when: &str) -> String;
     /// What is in the store.
     fn store(&self, facts: &StoreFacts) -> String;
     /// Nobody listens at the socket.

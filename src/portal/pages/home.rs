@@ -26,6 +26,7 @@ struct Home<'a> {
     frame: Frame<'a>,
     t: &'static Words,
     status: Option<Status>,
+    has_wifi: bool,
 }
 
 pub(super) async fn home(
@@ -51,6 +52,7 @@ pub(super) async fn home(
         frame: Frame::new(&setup.settings, &visit, signed.as_ref()),
         t: texts::words(visit.language),
         status,
+        has_wifi: setup.settings.wifi.is_some(),
     }))
 }
 

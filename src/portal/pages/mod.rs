@@ -8,6 +8,7 @@ mod ntfy;
 mod pairing;
 mod signin;
 mod stations;
+mod wifi;
 
 pub(super) use methods::label;
 
@@ -51,6 +52,10 @@ pub(super) fn routes() -> Router<Arc<House>> {
         .route("/app", get(home::app))
         // What a ring opens.
         .route("/approve", get(home::approve))
+        .route("/wifi", get(wifi::page))
+        .route("/wifi/profile", get(wifi::profile))
+        .route("/wifi/ca/{number}", get(wifi::authority))
+        .route("/wifi/ca.pem", get(wifi::pem))
         .route("/signin", get(signin::ask).post(signin::password))
         .route("/signin/code", get(signin::dialogue).post(signin::code))
         .route("/signin/wait", get(signin::wait))

@@ -175,6 +175,7 @@ pub(super) struct Words {
     pub(super) deny: &'static str,
     pub(super) approve: &'static str,
     pub(super) app: App,
+    pub(super) wifi: Wifi,
 }
 
 /// The texts that the script of the approval page fills in; `{name}` stands for a value.
@@ -210,6 +211,59 @@ pub(super) struct App {
     told_over: &'static str,
     title_elsewhere: &'static str,
     told_elsewhere: &'static str,
+}
+
+/// The texts about Wi-Fi. What systems call their own fields is as they write it.
+#[derive(Debug)]
+pub(super) struct Wifi {
+    pub(super) title: &'static str,
+    pub(super) task: &'static str,
+    pub(super) lead: &'static str,
+    pub(super) warning: &'static str,
+    pub(super) network: &'static str,
+    pub(super) server: &'static str,
+    pub(super) ca: &'static str,
+    pub(super) print: &'static str,
+    pub(super) get_ca: &'static str,
+    pub(super) apple: &'static str,
+    pub(super) apple_get: &'static str,
+    pub(super) apple_open: &'static str,
+    pub(super) apple_install: &'static str,
+    pub(super) apple_unsigned: &'static str,
+    pub(super) apple_password: &'static str,
+    pub(super) apple_named: &'static str,
+    pub(super) apple_sign_in: &'static str,
+    pub(super) android: &'static str,
+    pub(super) android_ca: &'static str,
+    pub(super) android_join: &'static str,
+    pub(super) android_method: &'static str,
+    pub(super) android_inner: &'static str,
+    pub(super) android_ca_row: &'static str,
+    pub(super) android_domain: &'static str,
+    pub(super) identity: &'static str,
+    pub(super) outer: &'static str,
+    pub(super) your_name: &'static str,
+    pub(super) your_password: &'static str,
+    pub(super) windows: &'static str,
+    pub(super) windows_none: &'static str,
+    pub(super) windows_ca: &'static str,
+    pub(super) windows_join: &'static str,
+    pub(super) windows_security: &'static str,
+    pub(super) windows_method: &'static str,
+    pub(super) windows_peap: &'static str,
+    pub(super) windows_outer: &'static str,
+    pub(super) windows_servers: &'static str,
+    pub(super) windows_root: &'static str,
+    pub(super) windows_prompt: &'static str,
+    pub(super) windows_tick: &'static str,
+    pub(super) windows_inner: &'static str,
+    pub(super) windows_pap: &'static str,
+    pub(super) windows_mschap: &'static str,
+    pub(super) windows_advanced: &'static str,
+    pub(super) linux: &'static str,
+    pub(super) linux_lead: &'static str,
+    pub(super) profile: &'static str,
+    pub(super) profile_about: &'static str,
 }
 
 impl Words {

@@ -4,6 +4,7 @@ use super::campus::Campus;
 use super::page::{Key, Page};
 use super::{DESK, PHONE};
 use crate::login::SEED;
+use crate::portal::wifi::Authority;
 use crate::support::daemon::code;
 
 #[test]
@@ -17,7 +18,12 @@ fn pages_fit_in_english() {
 }
 
 fn all(language: &'static str) {
-    let campus = Campus::new(language);
+    let authority = Authority::new("さくら大学 Wi-Fi CA");
+    let wifi = authority.configured(
+        "ssid = [\"sakura-net\", \"eduroam\"]\nserver-names = [\"radius1.net.sakura-u.ac.jp\", \"radius2.net.sakura-u.ac.jp\"]\n\
+         outer-identity = \"anonymous@sakura-u.ac.jp\"",
+    );
+    let campus = Campus::with(language, &wifi);
     let mut page = campus.computer();
     let looks = |page: &mut Page<'_>, path: &str, name: &str| {
         page.goto(&campus.url(path));
@@ -26,6 +32,7 @@ fn all(language: &'static str) {
     };
     looks(&mut page, "/", "home-nobody");
     looks(&mut page, "/cannot-login", "cannot-login");
+    looks(&mut page, "/wifi", "wifi");
     page.expects("status of 404");
     looks(&mut page, "/nowhere", "nowhere");
     looks(&mut page, "/signin", "signin");

@@ -1,5 +1,6 @@
 //! The command line, as people and scripts use it.
 
+mod certificates;
 mod control;
 mod desk;
 mod gear;

@@ -1,6 +1,8 @@
 //! The portal of the real daemon, with a real directory: pages as a browser without scripts sees them, and phones as they speak.
 
+mod certificates;
 mod fences;
+mod joining;
 mod listening;
 mod methods;
 mod odd;
@@ -9,6 +11,7 @@ mod phone;
 mod rings;
 mod signin;
 pub mod visitor;
+pub mod wifi;
 
 use std::net::SocketAddr;
 

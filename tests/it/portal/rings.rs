@@ -10,11 +10,11 @@ use serde_json::Value;
 use super::{House, shows};
 
 /// As long as any machine needs.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 const VPN: &str = "code = [\"challenge\"]\npush = [\"shown\"]\nstation = [\"Calling-Station-Id\"]";
 
 /// A server that takes everything, and tells the bodies.
-fn server() -> (SocketAddr, Receiver<String>) {
+pub(super) fn server() -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, bodies) = channel();
