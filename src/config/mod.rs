@@ -15,6 +15,7 @@ mod gear;
 mod general;
 mod lint;
 mod portal;
+mod radsec;
 mod reader;
 mod rules;
 mod secrets;
@@ -36,7 +37,7 @@ pub use crate::server::{Again, Dialogue, PROFILES, Profile, Signs, StationForm, 
 /// What the daemon starts from.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `[radius]`, `[client.*]`, `[[reply]]`.
+    /// `[radius]`, `[radius.tls]`, `[client.*]`, `[[reply]]`.
     pub server: server::Settings,
     /// `[directory.*]`, in the order of the file.
     pub directories: Vec<directory::Settings>,

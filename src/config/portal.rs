@@ -167,15 +167,8 @@ fn tls(table: &Table<'_>) -> Option<Tls> {
         return None;
     }
     let (chain, _) = pem(table, "certificate", &certificate)?;
-    let (secret, readers) = pem(table, "certificate-key", &key)?;
-    if let Readers::Others(mode) = readers {
-        table.report.fault(
-            table.at("certificate-key"),
-            format!("{} is open to everybody (mode {mode:04o}).", key.display()),
-            format!("Run chmod o= {}.", key.display()),
-        );
-    }
-    Tls::new(&chain, &Secret::new(secret))
+    let secret = private_pem(table, "certificate-key", &key)?;
+    Tls::new(&chain, &secret)
         .map_err(|why| {
             table.report.fault(
                 table.at("certificate"),
@@ -186,7 +179,21 @@ fn tls(table: &Table<'_>) -> Option<Tls> {
         .ok()
 }
 
-fn pem(table: &Table<'_>, name: &str, path: &Path) -> Option<(Vec<u8>, Readers)> {
+/// A private key, which others may not read.
+pub(super) fn private_pem(table: &Table<'_>, name: &str, path: &Path) -> Option<Secret> {
+    let (octets, readers) = pem(table, name, path)?;
+    if let Readers::Others(mode) = readers {
+        table.report.fault(
+            table.at(name),
+            format!("{} is open to everybody (mode {mode:04o}).", path.display()),
+            format!("Run chmod o= {}.", path.display()),
+        );
+    }
+    Some(Secret::new(octets))
+}
+
+/// A file of certificates or the like.
+pub(super) fn pem(table: &Table<'_>, name: &str, path: &Path) -> Option<(Vec<u8>, Readers)> {
     secrets::read_file(path, PEM_OCTETS)
         .map_err(|why| {
             table.report.fault(

@@ -17,7 +17,8 @@ use tokio_util::task::TaskTracker;
 use super::House;
 use super::clients::{Known, hold};
 use super::duplicates::Ticket;
-use super::login::{self, Path};
+use super::login;
+use super::path::Path;
 use super::socket::canonical;
 use crate::access::{Ending, Held, News, Wait};
 use crate::account::AttemptId;
@@ -98,6 +99,11 @@ impl Table {
         let one = || Vec::with_capacity(1);
         let packets = self.prompts.entry(prompt.clone()).or_insert_with(one);
         if packets.len() >= HELD_FOR_PROMPT {
+            let before = packets.len();
+            packets.retain(|packet| packet.path.is_open());
+            self.held = self.held.saturating_sub(before - packets.len());
+        }
+        if packets.len() >= HELD_FOR_PROMPT {
             return Err(Box::new(packet));
         }
         packets.push(packet);
@@ -120,7 +126,11 @@ impl Table {
             self.prompts.remove(prompt);
         }
         self.held = self.held.saturating_sub(taken.len());
+        // Nobody waits at a closed connection: its packets spend no approval, which a retry then has.
         taken
+            .into_iter()
+            .filter(|packet| packet.path.is_open())
+            .collect()
     }
 }
 

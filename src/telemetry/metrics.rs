@@ -10,8 +10,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Discard;
 use super::message::word;
+use super::{Closed, Discard};
 use crate::account::{ClientName, Decision, FactorKind, Outcome, Reason};
 
 /// First bound of a duration, in seconds: a login without waiting takes about a millisecond.
@@ -56,6 +56,16 @@ impl EncodeLabelSet for Discarded {
     }
 }
 
+/// Closed connections by this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ClosedFor(Closed);
+
+impl EncodeLabelSet for ClosedFor {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        put(encoder, "reason", self.0.as_str())
+    }
+}
+
 /// What is counted for each client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct OfClient(ClientName);
@@ -96,6 +106,8 @@ pub(super) struct Metrics {
     lost: Counter,
     retransmissions: Family<OfClient, Counter>,
     accounting: Counter,
+    connections: Gauge,
+    closed: Family<ClosedFor, Counter>,
     health: Family<Part, Gauge>,
 }
 
@@ -113,9 +125,12 @@ impl Metrics {
             lost: Counter::default(),
             retransmissions: Family::default(),
             accounting: Counter::default(),
+            connections: Gauge::default(),
+            closed: Family::default(),
             health: Family::default(),
         };
         metrics.register_counters(log_lost);
+        metrics.register_connections();
         metrics.register_durations();
         metrics
     }
@@ -158,6 +173,19 @@ impl Metrics {
             "health",
             "1 if the part of the house can do its work",
             self.health.clone(),
+        );
+    }
+
+    fn register_connections(&mut self) {
+        self.registry.register(
+            "tls_connections",
+            "Connections by TLS whose client is known",
+            self.connections.clone(),
+        );
+        self.registry.register(
+            "tls_closed_connections",
+            "Connections by TLS that were closed from here",
+            self.closed.clone(),
         );
     }
 
@@ -210,6 +238,16 @@ impl Metrics {
             discard,
         };
         self.discards.get_or_create(&labels).inc();
+    }
+
+    /// Counts a connection that has come, or gone.
+    pub(super) fn connections(&self, more: i64) {
+        self.connections.inc_by(more);
+    }
+
+    /// Counts a connection that was closed from here.
+    pub(super) fn closed_connection(&self, closed: Closed) {
+        self.closed.get_or_create(&ClosedFor(closed)).inc();
     }
 
     /// Counts packets lost in the kernel.
