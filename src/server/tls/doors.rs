@@ -8,17 +8,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::server::clients::hold;
 
-/// Connections at once: an access point each on the largest campus; some 300 MiB.
-const CONNECTIONS: usize = 16_384;
+/// Connections at once: an access point each on the largest campus.
+const CONNECTIONS: usize = 16_000;
 /// Connections of one address: a building behind one address, or a proxy that opens more as identifiers run out.
 const OF_ADDRESS: usize = 1024;
-/// Connections that have not shown a certificate yet; some 40 MiB. For one more the oldest is closed, which by then took longer
-/// than a sound one does.
-const GREETINGS: usize = 2048;
+/// Connections that have not shown a certificate yet. For one more the oldest is closed, which by then took longer than a sound
+/// one does.
+const GREETINGS: usize = 2000;
 /// Such connections of one address: all of a proxy that opens its connections at once.
 const GREETINGS_OF_ADDRESS: usize = 64;
 /// What one site is given of IPv6: it counts as one address.
 const SITE_BITS: u32 = 64;
+
+/// Descriptors that the process may need: each connection has one, and directories, the portal and the store have some.
+pub(super) const DESCRIPTORS: u64 = (CONNECTIONS + GREETINGS) as u64 + 1500;
 
 /// The bounds, which tests make smaller.
 #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -58,6 +59,7 @@ impl Acceptor {
     /// Binds an address. Needs a tokio runtime.
     pub(super) fn bind(address: SocketAddr, families: Families) -> io::Result<TcpListener> {
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+        allow_descriptors();
         let socket = open(address, families).map_err(at)?;
         TcpListener::from_std(socket.into()).map_err(at)
     }
@@ -109,6 +111,22 @@ impl Acceptor {
         let greeting = greeting::run(gate, (stream, peer), place, stop);
         // Boxed at once, and small until the peer has shown its certificate.
         self.gate.tracker.spawn(Box::pin(greeting));
+    }
+}
+
+/// Lets the process have as many descriptors as its connections need, as far as it may: it is usually started with fewer.
+fn allow_descriptors() {
+    let wanted = doors::DESCRIPTORS;
+    let allowed = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        if soft < wanted {
+            setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard)?;
+        }
+        Ok(wanted.min(hard))
+    });
+    if !allowed.is_ok_and(|allowed| allowed >= wanted) {
+        log::warn!(
+            "fewer descriptors are allowed than {wanted}, which many TLS connections may need: set LimitNOFILE={wanted}"
+        );
     }
 }
 
