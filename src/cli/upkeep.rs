@@ -213,11 +213,13 @@ fn seen_words(seen: &Seen, page: &Page<'_>) -> String {
         _ if by_datagrams == 0 => words.push("all by TLS".to_owned()),
         some => words.push(format!("{some} by TLS")),
     }
-    words.extend((by_datagrams > 0).then(|| match (seen.signed, seen.unsigned) {
-        (_, 0) => "all signed".to_owned(),
-        (0, _) => page.fair("none signed"),
-        (_, unsigned) => page.fair(&format!("{unsigned} unsigned")),
-    }));
+    words.extend(
+        (by_datagrams > 0).then(|| match (seen.signed, seen.unsigned) {
+            (_, 0) => "all signed".to_owned(),
+            (0, _) => page.fair("none signed"),
+            (_, unsigned) => page.fair(&format!("{unsigned} unsigned")),
+        }),
+    );
     if let Some(after) = seen.retransmitted_after {
         words.push(format!(
             "retransmits after {}",

@@ -39,11 +39,7 @@ async fn who_does_not_go_on_is_closed_in_time_and_the_others_are_served() {
         stream.write_all(octets).unwrap();
         std::thread::spawn(move || closed_after(stream))
     };
-    let mut slow = vec![
-        stall(&[]),
-        stall(&[22]),
-        stall(&hello([0, 2, 0], 100)),
-    ];
+    let mut slow = vec![stall(&[]), stall(&[22]), stall(&hello([0, 2, 0], 100))];
     // Half a packet, from one who is let in.
     for octets in [&[1][..], &[1, 7, 0, 40], &[1, 7, 0, 40, 9, 9]] {
         let mut peer = radsec.connect();
@@ -65,10 +61,17 @@ async fn who_does_not_go_on_is_closed_in_time_and_the_others_are_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn junk_is_closed_at_once() {
     let radsec = Radsec::start();
-    let endless = [hello([0, 255, 255], 16_000), hello([9, 9, 9], 16_000)[..9].to_vec()].concat();
+    let endless = [
+        hello([0, 255, 255], 16_000),
+        hello([9, 9, 9], 16_000)[..9].to_vec(),
+    ]
+    .concat();
     let cases = [
         ("HTTP", b"GET / HTTP/1.1\r\nHost: radius\r\n\r\n".to_vec()),
-        ("RADIUS in the clear", Query::status(1).sign(&SECRET.into()).octets().to_vec()),
+        (
+            "RADIUS in the clear",
+            Query::status(1).sign(&SECRET.into()).octets().to_vec(),
+        ),
         ("zeros", vec![0; 100_000]),
         ("an endless hello", endless.repeat(8)),
         ("an old version", vec![22, 2, 0, 0, 4, 1, 0, 0, 0]),

@@ -57,16 +57,8 @@ async fn a_client_is_let_in_by_its_certificate_alone() {
             shown(&ours.issue(&["ap2.example.ac.jp"])),
             false,
         ),
-        (
-            "a star",
-            shown(&ours.issue(&["*.example.ac.jp"])),
-            false,
-        ),
-        (
-            "another authority",
-            shown(&other.issue(&[NAME])),
-            false,
-        ),
+        ("a star", shown(&ours.issue(&["*.example.ac.jp"])), false),
+        ("another authority", shown(&other.issue(&[NAME])), false),
         (
             "an old certificate",
             shown(&ours.issue_with(&[NAME], expired)),
@@ -105,10 +97,7 @@ async fn both_versions_of_tls_are_spoken() {
             .with_client_auth_cert(radsec.shown.chain(), radsec.shown.private())
             .unwrap();
         let mut peer = Peer::connect(radsec.address(), config).unwrap();
-        assert_eq!(
-            peer.stream.conn.protocol_version(),
-            Some(version.version)
-        );
+        assert_eq!(peer.stream.conn.protocol_version(), Some(version.version));
         assert_eq!(peer.ask(Query::status(1)).code(), Code::AccessAccept);
     }
 }
@@ -118,14 +107,20 @@ async fn who_wants_the_new_form_of_packets_alone_is_told_so_by_tls() {
     let radsec = Radsec::start();
     let with = |protocols: &[&str]| {
         let mut config = config(&radsec.authority, Some(&radsec.shown));
-        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
         Peer::connect(radsec.address(), config)
     };
     let mut both = with(&["radius/1.1", "radius/1.0"]).unwrap();
     assert_eq!(both.stream.conn.alpn_protocol(), Some(&b"radius/1.0"[..]));
     assert_eq!(both.ask(Query::status(1)).code(), Code::AccessAccept);
     let refused = with(&["radius/1.1"]).err().unwrap();
-    assert!(refused.to_string().contains("NoApplicationProtocol"), "{refused}");
+    assert!(
+        refused.to_string().contains("NoApplicationProtocol"),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +150,10 @@ async fn a_revoked_certificate_is_not_believed_also_on_an_open_connection() {
     revoked.send(asked.octets()).unwrap();
     assert!(revoked.is_closed());
     assert_eq!(kept.ask(Query::status(2)).code(), Code::AccessAccept);
-    assert!(!is_served(&radsec, config(&radsec.authority, Some(&radsec.shown))));
+    assert!(!is_served(
+        &radsec,
+        config(&radsec.authority, Some(&radsec.shown))
+    ));
     assert!(is_served(&radsec, config(&radsec.authority, Some(&spare))));
 }
 
@@ -166,7 +164,9 @@ async fn a_client_that_is_gone_after_a_reload_is_not_served_on_its_connection() 
     assert_eq!(peer.ask(Query::status(1)).code(), Code::AccessAccept);
     radsec.reload(|settings| {
         settings.clients.pop();
-        settings.clients.push(by_tls("wifi", &["ap2.example.ac.jp"]));
+        settings
+            .clients
+            .push(by_tls("wifi", &["ap2.example.ac.jp"]));
     });
     let asked = Query::status(2).sign(&peer.secret);
     peer.send(asked.octets()).unwrap();

@@ -15,9 +15,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sekisho::secret::Secret;
-use sekisho::server::{
-    Client, Identity, PeerName, Pem, Settings, TlsSettings, Transport,
-};
+use sekisho::server::{Client, Identity, PeerName, Pem, Settings, TlsSettings, Transport};
 use sekisho::wire::{Answer, Asked, Query};
 use socket2::{Domain, Socket, Type};
 

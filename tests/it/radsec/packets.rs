@@ -90,7 +90,10 @@ async fn what_is_no_packet_closes_the_connection() {
         ("a signature of two octets", packet(1, 24, &[80, 4, 0, 0])),
         ("a wrong signature", changed),
         ("a wrong authenticator", unsound),
-        ("another protocol", b"GET / HTTP/1.1\r\nHost: radius\r\n\r\n".to_vec()),
+        (
+            "another protocol",
+            b"GET / HTTP/1.1\r\nHost: radius\r\n\r\n".to_vec(),
+        ),
     ];
     for (what, octets) in cases {
         let mut peer = radsec.connect();

@@ -69,7 +69,10 @@ impl Site {
     /// Starts radsecproxy.
     fn radsecproxy(&mut self, name: &str, text: &str) {
         let file = self.path(&format!("{name}.conf"));
-        let text = text.replace("/etc/radsecproxy/", &format!("{}/", self.folder.path().display()));
+        let text = text.replace(
+            "/etc/radsecproxy/",
+            &format!("{}/", self.folder.path().display()),
+        );
         fs::write(&file, text).unwrap();
         let log = fs::File::create(self.path(&format!("{name}.log"))).unwrap();
         let child = Command::new("/usr/sbin/radsecproxy")
@@ -99,7 +102,11 @@ impl Site {
              \tauthorize {{\n\t\tupdate control {{\n\t\t\t&Proxy-To-Realm := \"sekisho\"\n\t\t}}\n\t}}\n}}\n"
         );
         fs::write(folder.join("radiusd.conf"), text).unwrap();
-        fs::write(folder.join("dictionary"), "$INCLUDE /usr/share/freeradius/dictionary\n").unwrap();
+        fs::write(
+            folder.join("dictionary"),
+            "$INCLUDE /usr/share/freeradius/dictionary\n",
+        )
+        .unwrap();
         let log = fs::File::create(self.path("freeradius.log")).unwrap();
         let child = Command::new("/usr/sbin/freeradius")
             .args(["-f", "-X", "-n", "radiusd", "-d"])
@@ -203,7 +210,10 @@ fn radsecproxy_passes_udp_on_by_tls() {
     let port = ports::free();
     let page = block("radsecproxy");
     let text = on_loopback(&page, &site);
-    let text = text.replace("ListenDTLS *:2083\n", &format!("ListenUDP 127.0.0.1:{port}\n"));
+    let text = text.replace(
+        "ListenDTLS *:2083\n",
+        &format!("ListenUDP 127.0.0.1:{port}\n"),
+    );
     site.radsecproxy("proxy", &format!("{}{text}", nas()));
     site.is_passed(port, "proxy");
     // It asks whether we live, and is answered (statusServer).
@@ -264,5 +274,4 @@ fn freeradius_passes_on_by_tls() {
 }
 
 /// What FreeRADIUS sends to its home server.
-const POOL: &str =
-    "home_server_pool sekisho {\n\thome_server = sekisho\n}\nrealm sekisho {\n\tauth_pool = sekisho\n\tnostrip\n}\n";
+const POOL: &str = "home_server_pool sekisho {\n\thome_server = sekisho\n}\nrealm sekisho {\n\tauth_pool = sekisho\n\tnostrip\n}\n";

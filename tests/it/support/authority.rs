@@ -46,11 +46,7 @@ impl Authority {
     }
 
     /// The same, changed before it is signed.
-    pub fn issue_with(
-        &self,
-        names: &[&str],
-        change: impl FnOnce(&mut CertificateParams),
-    ) -> Shown {
+    pub fn issue_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Shown {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
         let serial = u64::from(rand()) + 1;
