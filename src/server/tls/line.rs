@@ -307,3 +307,117 @@ async fn rest(
     }
     Ok(packet)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a connection ends that brings these octets and then nothing, and after which time.
+    async fn ends(octets: &[u8], is_closed: bool) -> (String, Duration) {
+        let (mut near, mut far) = tokio::io::duplex(8192);
+        near.write_all(octets).await.unwrap();
+        let begun = Instant::now();
+        let kept = (!is_closed).then_some(near);
+        let end = packet(&mut far).await.unwrap_err();
+        drop(kept);
+        let words = match end {
+            End::Over(why) => why.to_owned(),
+            End::Broken(Closed::Broken, why) => why,
+            End::Broken(..) | End::Stopping => "another end".to_owned(),
+        };
+        (words, begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_and_half_a_packet_end_in_their_times() {
+        let half = "half a packet came, and not the other half";
+        let cut = "it was closed within a packet";
+        for (octets, is_closed, expected, after) in [
+            (&[][..], false, "it was idle", IDLE),
+            (&[1], false, half, PACKET),
+            (&[1, 7, 0, 40], false, half, PACKET),
+            (&[1, 7, 0, 40, 9], false, half, PACKET),
+            (&[], true, "its other end has closed it", Duration::ZERO),
+            (&[1, 7, 0], true, cut, Duration::ZERO),
+            (&[1, 7, 0, 40, 9], true, cut, Duration::ZERO),
+            (
+                &[1, 7, 0, 19],
+                false,
+                "19 is no packet's length",
+                Duration::ZERO,
+            ),
+            (
+                &[1, 7, 16, 1],
+                false,
+                "4097 is no packet's length",
+                Duration::ZERO,
+            ),
+        ] {
+            let (why, took) = ends(octets, is_closed).await;
+            assert_eq!(why, expected, "{octets:?}");
+            // A timer is right to the millisecond.
+            assert!(
+                took >= after && took < after + Duration::from_millis(5),
+                "{took:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn packets_are_read_one_by_one() {
+        let (mut near, mut far) = tokio::io::duplex(8192);
+        let short = [&[12, 1, 0, 20][..], &[3; 16]].concat();
+        let long = [&[1, 2, 16, 0][..], &[4; 4092]].concat();
+        near.write_all(&[&short[..], &long].concat()).await.unwrap();
+        for expected in [short, long] {
+            let read = packet(&mut far).await.map_err(|_| ()).unwrap();
+            assert_eq!(*read, *expected);
+        }
+    }
+
+    fn line(most: usize) -> (Line, mpsc::Receiver<Box<[u8]>>) {
+        let (replies, queue) = mpsc::channel(most);
+        let line = Line {
+            number: 0,
+            replies,
+            closed: CancellationToken::new(),
+            status: Allowance::default(),
+        };
+        (line, queue)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_is_not_taken_in_time_ends_the_connection() {
+        let (line, queue) = line(4);
+        let (mut near, _unread) = tokio::io::duplex(64);
+        line.send(&[0; 50]);
+        line.send(&[0; 50]);
+        let begun = Instant::now();
+        let end = write(&mut near, queue).await;
+        assert!(matches!(end, End::Broken(Closed::Unread, _)));
+        assert!(begun.elapsed() >= REPLY && begun.elapsed() < 2 * REPLY);
+    }
+
+    #[tokio::test]
+    async fn more_replies_than_have_room_close_the_connection() {
+        let (line, _queue) = line(2);
+        line.send(b"one");
+        line.send(b"two");
+        assert!(line.is_open());
+        line.send(b"three");
+        assert!(!line.is_open());
+    }
+
+    #[tokio::test]
+    async fn writing_ends_with_the_last_request_in_flight() {
+        let (line, queue) = line(2);
+        let (mut near, mut far) = tokio::io::duplex(64);
+        line.send(b"one");
+        drop(line);
+        assert!(matches!(write(&mut near, queue).await, End::Stopping));
+        drop(near);
+        let mut written = Vec::new();
+        far.read_to_end(&mut written).await.unwrap();
+        assert_eq!(written, b"one");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -138,7 +139,6 @@ fn a_reload_takes_a_new_certificate_and_a_fault_leaves_the_old_one() {
 
 /// Faults and warnings of a file, each with its line.
 fn faults(text: &str, folder: &tempfile::TempDir) -> Vec<String> {
-    use std::os::unix::fs::PermissionsExt as _;
     let file = folder.path().join("sekisho.toml");
     let directory = crate::login::directory(&["ldap://127.0.0.1"]);
     fs::write(&file, format!("{text}\n{directory}")).unwrap();
@@ -152,33 +152,70 @@ fn faults(text: &str, folder: &tempfile::TempDir) -> Vec<String> {
         .collect()
 }
 
-#[test]
-fn the_table_is_checked() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new();
-    let (_, key) = authority.issue(&[SERVER]).write(folder.path(), "radius");
-    authority.issue(&["other"]).write(folder.path(), "other");
-    fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
-    let path = |name: &str| format!("\"{}/{name}\"", folder.path().display());
-    let sound = table(&folder, "127.0.0.1:2083".parse().unwrap(), "");
-    let wifi = "[client.wifi]\ntls-name = [\"ap1.example.ac.jp\"]\n";
+/// What is written, and how the one fault or warning of it begins; sound if that is empty.
+type Case = (&'static str, String, &'static str);
+
+const WIFI: &str = "[client.wifi]\ntls-name = [\"ap1.example.ac.jp\"]\n";
+
+fn faults_of_files(sound: &str, path: impl Fn(&str) -> String) -> Vec<Case> {
+    let whole = format!("{WIFI}{sound}");
+    let with = |from: &str, to: &str| whole.replace(from, to);
+    vec![
+        ("sound", whole.clone(), ""),
+        ("no key", with("key-file", "#"), "3: `key-file` is missing."),
+        ("no such file", with("ca.pem", "none.pem"), "7: /"),
+        (
+            "a list that is none",
+            format!("{whole}crl-file = {}", path("ca.pem")),
+            "9: `crl-file` cannot be used",
+        ),
+        (
+            "another's key",
+            with("radius.key", "other.key"),
+            "5: `certificate-file` cannot be used",
+        ),
+        (
+            "no authority",
+            with("ca.pem", "radius.key"),
+            "7: `client-ca-file` cannot be used",
+        ),
+        (
+            "no whole path",
+            with(&path("ca.pem"), "\"ca.pem\""),
+            "7: `client-ca-file` does not begin",
+        ),
+        (
+            "not listening",
+            with("\"127.0.0.1:2083\"", "[]"),
+            "4: `listen` is an empty list.",
+        ),
+        (
+            "an unknown key",
+            format!("{whole}ca-file = \"x\""),
+            "9: `ca-file` is not known in [radius.tls].",
+        ),
+    ]
+}
+
+fn faults_of_names(sound: &str) -> Vec<Case> {
+    let whole = format!("{WIFI}{sound}");
+    let secret = "secret = \"0123456789abcdef\"\n";
     let udp = client("vpn", "");
-    let cases = [
-        ("sound", format!("{wifi}{sound}"), ""),
+    let twice = WIFI.replace("wifi", "other").replace("ap1", "AP1");
+    vec![
         (
             "both",
-            format!("{wifi}secret = \"0123456789abcdef\"\naddress = \"192.0.2.1\"\n{sound}"),
+            format!("{WIFI}{secret}address = \"192.0.2.1\"\n{sound}"),
             "",
         ),
         (
             "both without address",
-            format!("{wifi}secret = \"0123456789abcdef\"\n{sound}"),
+            format!("{WIFI}{secret}{sound}"),
             "1: `address` is missing.",
         ),
         (
             "nowhere to connect to",
-            format!("{wifi}{udp}"),
+            format!("{WIFI}{udp}"),
             "2: `tls-name` is given, but there is no [radius.tls]",
         ),
         (
@@ -187,78 +224,44 @@ fn the_table_is_checked() {
             "5: [radius.tls] is there, but no client has a `tls-name`",
         ),
         (
-            "no key",
-            format!("{wifi}{sound}").replace("key-file", "#"),
-            "3: `key-file` is missing.",
-        ),
-        (
-            "no such file",
-            format!("{wifi}{sound}").replace("ca.pem", "none.pem"),
-            "7: /",
-        ),
-        (
-            "a list that is none",
-            format!("{wifi}{sound}crl-file = {}", path("ca.pem")),
-            "9: `crl-file` cannot be used",
-        ),
-        (
-            "another's key",
-            format!("{wifi}{sound}").replace("radius.key", "other.key"),
-            "5: `certificate-file` cannot be used",
-        ),
-        (
-            "no authority",
-            format!("{wifi}{sound}").replace("ca.pem", "radius.key"),
-            "7: `client-ca-file` cannot be used",
-        ),
-        (
-            "no whole path",
-            format!("{wifi}{sound}").replace(&path("ca.pem"), "\"ca.pem\""),
-            "7: `client-ca-file` does not begin",
-        ),
-        (
             "no name",
-            format!("{wifi}{sound}").replace("ap1.", "ap*."),
+            whole.replace("ap1.", "ap*."),
             "2: `tls-name`: \"ap*.example.ac.jp\" is no name",
         ),
         (
             "no names",
-            format!("{wifi}{sound}").replace("[\"ap1.example.ac.jp\"]", "[]"),
+            whole.replace("[\"ap1.example.ac.jp\"]", "[]"),
             "2: `tls-name` has no name",
         ),
         (
             "a name twice",
-            format!(
-                "{wifi}{}{sound}",
-                wifi.replace("wifi", "other").replace("ap1", "AP1")
-            ),
+            format!("{WIFI}{twice}{sound}"),
             "4: `tls-name`: \"AP1.example.ac.jp\" is already a client's.",
         ),
-        (
-            "not listening",
-            format!("{wifi}{sound}").replace("\"127.0.0.1:2083\"", "[]"),
-            "4: `listen` is an empty list.",
-        ),
-        (
-            "an unknown key",
-            format!("{wifi}{sound}ca-file = \"x\""),
-            "9: `ca-file` is not known in [radius.tls].",
-        ),
-    ];
-    for (what, text, expected) in cases {
+    ]
+}
+
+#[test]
+fn table_and_names_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let (_, key) = authority.issue(&[SERVER]).write(folder.path(), "radius");
+    authority.issue(&["other"]).write(folder.path(), "other");
+    fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    let path = |name: &str| format!("\"{}/{name}\"", folder.path().display());
+    let sound = table(&folder, "127.0.0.1:2083".parse().unwrap(), "");
+    let cases = [faults_of_files(&sound, path), faults_of_names(&sound)];
+    for (what, text, expected) in cases.into_iter().flatten() {
         let told = faults(&text, &folder);
-        let is_told = told.iter().any(|fault| fault.starts_with(expected));
-        assert!(
-            if expected.is_empty() {
-                told.is_empty()
-            } else {
-                is_told
-            },
-            "{what}: {told:#?}\n{text}"
-        );
+        let is_told = if expected.is_empty() {
+            told.is_empty()
+        } else {
+            told.iter().any(|fault| fault.starts_with(expected))
+        };
+        assert!(is_told, "{what}: {told:#?}\n{text}");
     }
     fs::set_permissions(key, fs::Permissions::from_mode(0o644)).unwrap();
-    let told = faults(&format!("{wifi}{sound}"), &folder);
+    let told = faults(&format!("{WIFI}{sound}"), &folder);
     assert!(told[0].contains("is open to everybody"), "{told:?}");
 }
 

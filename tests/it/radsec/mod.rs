@@ -1,8 +1,11 @@
 //! RADIUS over TLS: who is let in, what closes a connection, and what the worst peers cost the others.
 
+#[expect(clippy::disallowed_methods, reason = "measures how long others take")]
 mod bounds;
 mod connecting;
+#[expect(clippy::disallowed_methods, reason = "measures how long others take")]
 mod daemon;
+mod held;
 mod packets;
 mod proxies;
 

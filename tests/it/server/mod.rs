@@ -5,7 +5,7 @@ mod accounting;
 mod duplicates;
 mod listening;
 mod metrics;
-mod push;
+pub(crate) mod push;
 mod refusals;
 
 use std::net::{SocketAddr, UdpSocket};
