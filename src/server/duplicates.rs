@@ -37,6 +37,18 @@ pub(super) struct Key {
     pub(super) identifier: u8,
 }
 
+impl Key {
+    /// Of a request that came by a connection.
+    pub(super) const fn of_connection(number: usize, peer: SocketAddr, identifier: u8) -> Self {
+        Self {
+            socket: number,
+            local: Local::Bound,
+            peer,
+            identifier,
+        }
+    }
+}
+
 /// A believed request that asks to be let in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival<'a> {

@@ -57,15 +57,14 @@ impl Path {
 
     /// What a duplicate of a request of this way has.
     pub(super) fn key(&self, identifier: u8) -> Key {
-        let (socket, local) = match &self.way {
-            Way::Datagram(socket, local) => (socket.number(), *local),
-            Way::Connection(line) => (line.number(), Local::Bound),
-        };
-        Key {
-            socket,
-            local,
-            peer: self.peer,
-            identifier,
+        match &self.way {
+            Way::Datagram(socket, local) => Key {
+                socket: socket.number(),
+                local: *local,
+                peer: self.peer,
+                identifier,
+            },
+            Way::Connection(line) => Key::of_connection(line.number(), self.peer, identifier),
         }
     }
 

@@ -25,6 +25,7 @@ const NAME_OCTETS: usize = 253;
 #[derive(Clone)]
 pub struct Identity {
     pub(super) config: Arc<ServerConfig>,
+    chain: Arc<[u8]>,
     verifier: Arc<dyn ClientCertVerifier>,
 }
 
@@ -92,8 +93,15 @@ impl Identity {
         config.send_tls13_tickets = 0;
         Ok(Self {
             config: Arc::new(config),
+            chain: pem.certificate.into(),
             verifier,
         })
+    }
+
+    /// Our certificate and those that signed it, as PEM.
+    #[must_use]
+    pub fn chain(&self) -> &[u8] {
+        &self.chain
     }
 
     /// Whether a chain, the peer's own certificate first, is believed now.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::server::admission::{Fault, Gate, Refused};
 use crate::server::clients::{Allowance, Known};
+use crate::server::duplicates::Key;
 use crate::server::path::Path;
 use crate::server::socket::canonical;
 use crate::telemetry::{Closed, Discard};
@@ -118,17 +119,13 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
     telemetry.connected();
     let (replies, queue) = mpsc::channel(REPLIES);
     let closed = CancellationToken::new();
+    let number = house.lines.fetch_add(1, Ordering::Relaxed);
     let line = Arc::new(Line {
-        number: house.lines.fetch_add(1, Ordering::Relaxed),
+        number,
         replies,
         closed: closed.clone(),
         status: Allowance::default(),
     });
-    let path = Path::connection(Arc::clone(&line), from);
-    let keys: Vec<_> = (0..=u8::MAX)
-        .map(|identifier| path.key(identifier))
-        .collect();
-    drop(path);
     let (reader, mut writer) = tokio::io::split(stream);
     let reading = Reading {
         believed: Instant::now(),
@@ -142,7 +139,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
     closed.cancel();
     // Stops what nobody waits for any more (RFC 6613 §2.6.1). What is asked of the directory already is decided in its time:
     // the same login comes again by another connection, and is given that verdict.
-    house.duplicates.forget(keys.into_iter());
+    let keys = (0..=u8::MAX).map(|identifier| Key::of_connection(number, from, identifier));
+    house.duplicates.forget(keys);
     telemetry.disconnected();
     match end {
         End::Over(why) => log::debug!("the connection of client {name} from {from} is over: {why}"),

@@ -300,7 +300,8 @@ fn ten_thousand_strangers_cost_little_and_the_others_are_served() {
         slowest = slowest.max(begun.elapsed());
     }
     let grown = site.memory().saturating_sub(before);
-    assert!(grown < 64 << 10, "{grown} KiB more");
+    // A debug build needs 9 MiB.
+    assert!(grown < 32 << 10, "{grown} KiB more");
     assert!(
         slowest < Duration::from_secs(2),
         "a newcomer waited {slowest:?}"
@@ -326,5 +327,6 @@ fn a_connection_of_a_client_costs_little() {
     let count = 1000;
     let _open: Vec<_> = (100..100 + count).map(connect).collect();
     let each = site.memory().saturating_sub(before) / u64::from(count);
-    assert!(each < 64, "{each} KiB each");
+    // A debug build needs 15.
+    assert!(each < 32, "{each} KiB each");
 }

@@ -216,6 +216,11 @@ fn radsecproxy_passes_udp_on_by_tls() {
     );
     site.radsecproxy("proxy", &format!("{}{text}", nas()));
     site.is_passed(port, "proxy");
+    let proxy = Nas::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SECRET);
+    let start = Query::accounting(9)
+        .with(40, &[0, 0, 0, 1])
+        .with(44, b"session 1");
+    let _accounted = proxy.ask(&proxy.sign(start));
     // It asks whether we live, and is answered (statusServer).
     assert!(!site.log("proxy").contains("no status server response"));
     let shown = site.daemon.cli_ok(&["client", "list"]);
