@@ -1,13 +1,11 @@
-//! The first moments of a connection: the handshake, within its time and octets, and whose certificate it is.
+//! The first moments of a connection: the handshake, within its time, and whose certificate it is.
+//!
+//! Its octets are bounded by rustls: 64 KiB for each of the peer's messages, of which there are four, and few others between.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -24,8 +22,6 @@ use crate::telemetry::Closed;
 
 /// The whole handshake: gear far away, over a bad line, after a lost packet or two.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Octets of a peer's part of the handshake: a chain of several large certificates is 16 KiB.
-const HANDSHAKE_OCTETS: usize = 64 << 10;
 /// Connections of one client: access points that share a name, one each.
 const CONNECTIONS_OF_CLIENT: usize = 8192;
 
@@ -64,7 +60,7 @@ pub(super) async fn run(
     }
 }
 
-async fn greet(gate: &Gate, stream: TcpStream) -> Result<TlsStream<Bounded>, Refusal> {
+async fn greet(gate: &Gate, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refusal> {
     let settings = gate.house.settings.load_full();
     let Some(tls) = &settings.tls else {
         let why = "[radius.tls] is gone since a reload".to_owned();
@@ -72,19 +68,16 @@ async fn greet(gate: &Gate, stream: TcpStream) -> Result<TlsStream<Bounded>, Ref
     };
     let acceptor = TlsAcceptor::from(Arc::clone(&tls.identity.config));
     drop(settings);
-    match acceptor.accept(Bounded::new(stream)).await {
-        Ok(mut stream) => {
-            stream.get_mut().0.lift();
-            Ok(stream)
-        }
-        Err(error) => Err(Refusal(Closed::Greeting, format!("no handshake: {error}"))),
-    }
+    acceptor
+        .accept(stream)
+        .await
+        .map_err(|error| Refusal(Closed::Greeting, format!("no handshake: {error}")))
 }
 
 /// Finds the client of a certificate that was believed, and makes room for the connection.
 fn settle(
     gate: &Gate,
-    stream: &TlsStream<Bounded>,
+    stream: &TlsStream<TcpStream>,
     from: SocketAddr,
     place: &mut Place,
 ) -> Result<(Arc<Known>, Connected, Peer), Refusal> {
@@ -106,72 +99,4 @@ fn settle(
         from,
     };
     Ok((known, connected, peer))
-}
-
-/// A stream from which only so much is read until the bound is lifted.
-#[derive(Debug)]
-pub(super) struct Bounded {
-    stream: TcpStream,
-    left: Option<usize>,
-}
-
-impl Bounded {
-    fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            left: Some(HANDSHAKE_OCTETS),
-        }
-    }
-
-    fn lift(&mut self) {
-        self.left = None;
-    }
-}
-
-impl AsyncRead for Bounded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.left == Some(0) {
-            let why = "more octets than a handshake has";
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, why)));
-        }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let count = buffer.filled().len().saturating_sub(before);
-        self.left = self.left.map(|left| left.saturating_sub(count));
-        read
-    }
-}
-
-impl AsyncWrite for Bounded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        octets: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, octets)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
 }

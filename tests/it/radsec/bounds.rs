@@ -66,6 +66,9 @@ async fn junk_is_closed_at_once() {
         hello([9, 9, 9], 16_000)[..9].to_vec(),
     ]
     .concat();
+    // 120 KB that tell a third of one message.
+    let mut crumbs = hello([0, 255, 255], 0);
+    crumbs.extend([22, 3, 1, 0, 1, 0].repeat(20_000));
     let cases = [
         ("HTTP", b"GET / HTTP/1.1\r\nHost: radius\r\n\r\n".to_vec()),
         (
@@ -74,6 +77,7 @@ async fn junk_is_closed_at_once() {
         ),
         ("zeros", vec![0; 100_000]),
         ("an endless hello", endless.repeat(8)),
+        ("a hello in single octets", crumbs),
         ("an old version", vec![22, 2, 0, 0, 4, 1, 0, 0, 0]),
     ];
     for (what, octets) in cases {
