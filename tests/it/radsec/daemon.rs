@@ -152,6 +152,9 @@ fn faults(text: &str, folder: &tempfile::TempDir) -> Vec<String> {
         .collect()
 }
 
+/// A status by each way and a newcomer's login, beside strangers, on a machine that does much else.
+const SLOWEST: Duration = Duration::from_secs(5);
+
 /// What is written, and how the one fault or warning of it begins; sound if that is empty.
 type Case = (&'static str, String, &'static str);
 
@@ -302,10 +305,7 @@ fn ten_thousand_strangers_cost_little_and_the_others_are_served() {
     let grown = site.memory().saturating_sub(before);
     // A debug build needs 9 MiB.
     assert!(grown < 32 << 10, "{grown} KiB more");
-    assert!(
-        slowest < Duration::from_secs(2),
-        "a newcomer waited {slowest:?}"
-    );
+    assert!(slowest < SLOWEST, "a newcomer waited {slowest:?}");
     let open = fs::read_dir(format!("/proc/{}/fd", site.daemon.pid())).unwrap();
     assert!(open.count() < 2200, "the oldest have made room");
 }
