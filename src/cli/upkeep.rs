@@ -145,10 +145,18 @@ pub(super) async fn clients(daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
 
 fn show_client(ClientSeen { client, seen }: &ClientSeen, page: &mut Page<'_>) -> io::Result<()> {
     let name = page.strong(&client.name);
-    page.line(format!("{name}  {}", client.addresses.join(", ")))?;
+    let addresses = if client.addresses.is_empty() {
+        "from anywhere".to_owned()
+    } else {
+        client.addresses.join(", ")
+    };
+    page.line(format!("{name}  {addresses}"))?;
     let label = client.label.text(page.language());
     if label != client.name {
         row(page, "called", &plain(label))?;
+    }
+    if !client.tls_names.is_empty() {
+        row(page, "TLS", &plain(&client.tls_names.join(", ")))?;
     }
     row(page, "signing", &client.message_authenticator)?;
     row(page, "codes", &client.code.join(", "))?;
@@ -220,15 +228,23 @@ fn seen_words(seen: &Seen, page: &Page<'_>) -> String {
         .nas
         .map_or_else(|| "?".to_owned(), |nas| nas.to_string());
     let mut words = vec![counted_large(
-        seen.signed + seen.unsigned,
+        seen.signed + seen.unsigned + seen.by_tls,
         "request",
         "requests",
     )];
-    words.push(match (seen.signed, seen.unsigned) {
-        (_, 0) => "all signed".to_owned(),
-        (0, _) => page.fair("none signed"),
-        (_, unsigned) => page.fair(&format!("{unsigned} unsigned")),
-    });
+    let by_datagrams = seen.signed + seen.unsigned;
+    match seen.by_tls {
+        0 => {}
+        _ if by_datagrams == 0 => words.push("all by TLS".to_owned()),
+        some => words.push(format!("{some} by TLS")),
+    }
+    words.extend(
+        (by_datagrams > 0).then(|| match (seen.signed, seen.unsigned) {
+            (_, 0) => "all signed".to_owned(),
+            (0, _) => page.fair("none signed"),
+            (_, unsigned) => page.fair(&format!("{unsigned} unsigned")),
+        }),
+    );
     if let Some(after) = seen.retransmitted_after {
         words.push(format!(
             "retransmits after {}",
@@ -382,6 +398,7 @@ mod tests {
             name: "vpn".to_owned(),
             label: crate::control::Label::default(),
             addresses: Vec::new(),
+            tls_names: Vec::new(),
             message_authenticator: "required".to_owned(),
             code: Vec::new(),
             station: Vec::new(),

@@ -9,9 +9,10 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::fault::Place;
 use super::reader::{Bounds, Table, Words};
-use super::{gear, lint, secrets};
+use super::{gear, lint, radsec, secrets};
 use crate::account::ClientName;
-use crate::server::{self, Client, WhenUndecided};
+use crate::secret::Secret;
+use crate::server::{self, Client, PeerName, Transport, WhenUndecided};
 
 const LISTEN: &str = "[::]:1812";
 const ACCOUNTING: &str = "[::]:1813";
@@ -71,6 +72,7 @@ pub(super) fn server(root: &Table<'_>, clients: Vec<Client>) -> server::Settings
     let settings = server::Settings {
         listen,
         accounting: sockets(&table, "accounting", ACCOUNTING, &mut known),
+        tls: radsec::read(&table, &clients),
         clients,
         replies: BTreeMap::new(),
         reject_floor,
@@ -150,7 +152,7 @@ pub(super) fn read(root: &Table<'_>) -> Vec<Client> {
             "Add a [client.NAME] with address and secret-file for your gear.",
         );
     }
-    let mut known: Vec<(IpNet, Place)> = Vec::new();
+    let mut known = Known::default();
     tables
         .into_iter()
         .map(|table| {
@@ -161,14 +163,22 @@ pub(super) fn read(root: &Table<'_>) -> Vec<Client> {
         .collect()
 }
 
-fn client(root: &Table<'_>, table: &Table<'_>, known: &mut Vec<(IpNet, Place)>) -> Client {
+/// What clients are known by, so that no two have the same.
+#[derive(Default)]
+struct Known {
+    networks: Vec<(IpNet, Place)>,
+    names: Vec<PeerName>,
+}
+
+fn client(root: &Table<'_>, table: &Table<'_>, known: &mut Known) -> Client {
     let gear = gear::read(root, table);
-    let secret = secrets::needed(table, secrets::SECRET);
-    secrets::weigh(table, secrets::SECRET, &secret);
+    let has_secret = secrets::SECRET.given(table).is_some();
+    let transport = radsec::transport((root, table), has_secret, &mut known.names);
     Client {
         name: ClientName::new(table.name),
-        addresses: addresses(table, known),
-        secret,
+        addresses: addresses(table, &transport, &mut known.networks),
+        secret: secret(table, &transport),
+        transport,
         profile: gear.profile,
         signing: gear.signing,
         probes: gear.probes,
@@ -188,10 +198,26 @@ fn session_timeout(table: &Table<'_>) -> Option<u32> {
     u32::try_from(timeout.as_secs()).ok()
 }
 
-fn addresses(table: &Table<'_>, known: &mut Vec<(IpNet, Place)>) -> Vec<IpNet> {
+fn secret(table: &Table<'_>, transport: &Transport) -> Secret {
+    if transport.has_datagrams() {
+        let secret = secrets::needed(table, secrets::SECRET);
+        secrets::weigh(table, secrets::SECRET, &secret);
+        secret
+    } else {
+        secrets::read(table, secrets::SECRET).unwrap_or_default()
+    }
+}
+
+fn addresses(
+    table: &Table<'_>,
+    transport: &Transport,
+    known: &mut Vec<(IpNet, Place)>,
+) -> Vec<IpNet> {
     let wide = table.flag("wide", false);
     let Some(texts) = table.texts("address") else {
-        table.missing("address", "\"192.0.2.10\"");
+        if transport.has_datagrams() {
+            table.missing("address", "\"192.0.2.10\"");
+        }
         return Vec::new();
     };
     if table.is_empty_list("address") {
@@ -206,32 +232,44 @@ fn addresses(table: &Table<'_>, known: &mut Vec<(IpNet, Place)>) -> Vec<IpNet> {
         let Some(net) = network(table, "address", text, place) else {
             continue;
         };
-        let shortest = if net.addr().is_ipv4() {
-            WIDE_V4
-        } else {
-            WIDE_V6
-        };
-        if !wide && net.prefix_len() < shortest {
-            table.report.fault(
-                Some(place),
-                format!("{net} is very wide: every host in it could ask."),
-                "Write the addresses of the gear, or add wide = true if this is meant.",
-            );
+        // By TLS the name says who asks: networks may be wide, and those of others.
+        if transport.has_datagrams() {
+            judge_network(table, (net, place), wide, known);
+            known.push((net, place));
         }
-        if let Some((_, first)) = known.iter().find(|(other, _)| *other == net) {
-            table.report.fault(
-                Some(place),
-                format!(
-                    "{net} is already the address of a client, in {}.",
-                    table.report.name_place(*first, place)
-                ),
-                "Give each address to one client.",
-            );
-        }
-        known.push((net, place));
         addresses.push(net);
     }
     addresses
+}
+
+fn judge_network(
+    table: &Table<'_>,
+    (net, place): (IpNet, Place),
+    wide: bool,
+    known: &[(IpNet, Place)],
+) {
+    let shortest = if net.addr().is_ipv4() {
+        WIDE_V4
+    } else {
+        WIDE_V6
+    };
+    if !wide && net.prefix_len() < shortest {
+        table.report.fault(
+            Some(place),
+            format!("{net} is very wide: every host in it could ask."),
+            "Write the addresses of the gear, or add wide = true if this is meant.",
+        );
+    }
+    if let Some((_, first)) = known.iter().find(|(other, _)| *other == net) {
+        table.report.fault(
+            Some(place),
+            format!(
+                "{net} is already the address of a client, in {}.",
+                table.report.name_place(*first, place)
+            ),
+            "Give each address to one client.",
+        );
+    }
 }
 
 /// Reads an address or a network; an IPv4 address written as IPv6 becomes IPv4.

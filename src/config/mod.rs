@@ -16,6 +16,7 @@ mod gear;
 mod general;
 mod lint;
 mod portal;
+mod radsec;
 mod reader;
 mod rules;
 mod secrets;
@@ -38,7 +39,7 @@ pub use crate::server::{Again, Dialogue, PROFILES, Profile, Signs, StationForm, 
 /// What the daemon starts from.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `[radius]`, `[client.*]`, `[[reply]]`.
+    /// `[radius]`, `[radius.tls]`, `[client.*]`, `[[reply]]`.
     pub server: server::Settings,
     /// `[eap]`, if there is one.
     pub eap: Option<crate::eap::Settings>,

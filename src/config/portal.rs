@@ -169,15 +169,8 @@ fn tls(table: &Table<'_>) -> Option<Tls> {
         return None;
     }
     let (chain, _) = pem(table, "certificate", &certificate)?;
-    let (secret, readers) = pem(table, "certificate-key", &key)?;
-    if let Readers::Others(mode) = readers {
-        table.report.fault(
-            table.at("certificate-key"),
-            format!("{} is open to everybody (mode {mode:04o}).", key.display()),
-            format!("Run chmod o= {}.", key.display()),
-        );
-    }
-    Tls::new(&chain, &Secret::new(secret))
+    let secret = private_pem(table, "certificate-key", &key)?;
+    Tls::new(&chain, &secret)
         .map_err(|why| {
             table.report.fault(
                 table.at("certificate"),
@@ -186,6 +179,19 @@ fn tls(table: &Table<'_>) -> Option<Tls> {
             );
         })
         .ok()
+}
+
+/// A private key, which others may not read.
+pub(super) fn private_pem(table: &Table<'_>, name: &str, path: &Path) -> Option<Secret> {
+    let (octets, readers) = pem(table, name, path)?;
+    if let Readers::Others(mode) = readers {
+        table.report.fault(
+            table.at(name),
+            format!("{} is open to everybody (mode {mode:04o}).", path.display()),
+            format!("Run chmod o= {}.", path.display()),
+        );
+    }
+    Some(Secret::new(octets))
 }
 
 /// A PEM file, and who else may read it; `None` if it cannot be read (then that is a fault).

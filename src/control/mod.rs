@@ -105,9 +105,12 @@ pub struct ClientShown {
     pub name: String,
     /// What people call it.
     pub label: Label,
-    /// Its addresses.
+    /// Its addresses; by TLS none is everywhere.
     pub addresses: Vec<String>,
-    /// `required`, `optional without Proxy-State` or `optional`.
+    /// The names in its certificates, if it asks by TLS.
+    #[serde(default)]
+    pub tls_names: Vec<String>,
+    /// Of its datagrams: `required`, `optional without Proxy-State` or `optional`; `not needed by TLS` where there are none.
     pub message_authenticator: String,
     /// How codes come in.
     pub code: Vec<String>,

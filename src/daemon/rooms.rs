@@ -448,7 +448,14 @@ fn show(client: &server::Client) -> ClientShown {
         name: client.name.to_string(),
         label: client.policy.label.clone(),
         addresses: client.addresses.iter().map(ToString::to_string).collect(),
+        tls_names: client
+            .transport
+            .names()
+            .iter()
+            .map(|name| name.as_str().to_owned())
+            .collect(),
         message_authenticator: match client.signing {
+            _ if !client.transport.has_datagrams() => "not needed by TLS",
             Signing::Required => "required",
             Signing::OptionalWithoutProxyState => "optional without Proxy-State",
             Signing::Optional => "optional",

@@ -1,4 +1,4 @@
-//! The clients by source address, and each one's share of the house.
+//! The clients by source address or by the name in a certificate, and each one's share of the house.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,9 +10,10 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-use super::Client;
+use super::{Client, Transport, tls};
 use crate::account::ClientName;
 use crate::secret::Secret;
+use crate::wire::Signing;
 
 /// Clients lent at once: a few operators, each with a try or two.
 const LENT: usize = 16;
@@ -20,7 +21,7 @@ const LENT: usize = 16;
 /// new one is begun (RFC 5080 §2.2.3).
 const RESERVE: usize = 16;
 
-/// A client as found for a datagram.
+/// A client as found for a datagram or a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     /// As configured.
@@ -35,7 +36,10 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Share {
     in_work: Arc<AtomicUsize>,
-    status: Mutex<Option<Bucket>>,
+    /// Its connections by TLS.
+    connections: Arc<AtomicUsize>,
+    /// The Status-Server of its datagrams.
+    pub(super) status: Allowance,
 }
 
 /// Whether a request begins a login or answers a challenge.
@@ -107,6 +111,28 @@ fn raise(count: &AtomicUsize, bound: usize) -> bool {
         .is_ok()
 }
 
+/// One of a client's connections; dropping it gives it back.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Connected(Arc<AtomicUsize>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Share {
+    /// Takes one more connection, or none if the client has so many.
+    pub(super) fn connect(&self, most: usize) -> Option<Connected> {
+        raise(&self.connections, most).then(|| Connected(Arc::clone(&self.connections)))
+    }
+}
+
+/// How many Status-Server are answered to one who asks.
+#[derive(Debug, Default)]
+pub(super) struct Allowance(Mutex<Option<Bucket>>);
+
 /// The tokens of Status-Server, in nanoseconds of credit: each answer costs `1 s / rate`, a second is the most saved.
 #[derive(Debug)]
 struct Bucket {
@@ -116,14 +142,14 @@ struct Bucket {
 
 const SECOND: u64 = 1_000_000_000;
 
-impl Share {
+impl Allowance {
     /// Whether one more Status-Server may be answered.
-    pub(super) fn may_answer_status(&self, per_second: u32, now: Instant) -> bool {
+    pub(super) fn may_answer(&self, per_second: u32, now: Instant) -> bool {
         if per_second == 0 {
             return false;
         }
         let cost = SECOND / u64::from(per_second);
-        let mut status = hold(&self.status);
+        let mut status = hold(&self.0);
         let bucket = status.get_or_insert(Bucket {
             credit: SECOND,
             filled: now,
@@ -157,17 +183,51 @@ struct Lent {
 struct Table {
     configured: Arc<Vec<Client>>,
     shares: HashMap<ClientName, Arc<Share>>,
-    v4: Prefixes,
-    v6: Prefixes,
+    /// Who asks by datagrams.
+    by_address: Networks<Arc<Known>>,
+    /// Who asks by TLS, under each name.
+    by_name: HashMap<Arc<str>, Arc<Known>>,
+    /// Where connections are taken from; none is everywhere.
+    connecting: Option<Networks<()>>,
 }
 
-/// Clients by network, one map for each prefix length in use, longest first.
-#[derive(Default)]
-struct Prefixes(Vec<(u8, HashMap<IpAddr, Arc<Known>>)>);
+/// Networks of both families.
+struct Networks<T> {
+    v4: Prefixes<T>,
+    v6: Prefixes<T>,
+}
 
-impl Prefixes {
+impl<T> Default for Networks<T> {
+    fn default() -> Self {
+        Self {
+            v4: Prefixes(Vec::new()),
+            v6: Prefixes(Vec::new()),
+        }
+    }
+}
+
+impl<T: Clone> Networks<T> {
+    fn add(&mut self, network: IpNet, value: &T) {
+        match network {
+            IpNet::V4(_) => self.v4.add(network, value),
+            IpNet::V6(_) => self.v6.add(network, value),
+        }
+    }
+
+    fn find(&self, address: IpAddr) -> Option<&T> {
+        match address {
+            IpAddr::V4(_) => self.v4.find(address),
+            IpAddr::V6(_) => self.v6.find(address),
+        }
+    }
+}
+
+/// What belongs to a network, one map for each prefix length in use, longest first.
+struct Prefixes<T>(Vec<(u8, HashMap<IpAddr, T>)>);
+
+impl<T: Clone> Prefixes<T> {
     /// The first client of a network keeps it; two are a fault that `config` reports.
-    fn add(&mut self, network: IpNet, known: &Arc<Known>) {
+    fn add(&mut self, network: IpNet, value: &T) {
         let length = network.prefix_len();
         let at = self.0.partition_point(|(other, _)| *other > length);
         if self.0.get(at).is_none_or(|(other, _)| *other != length) {
@@ -176,11 +236,11 @@ impl Prefixes {
         if let Some((_, networks)) = self.0.get_mut(at) {
             networks
                 .entry(network.network())
-                .or_insert_with(|| Arc::clone(known));
+                .or_insert_with(|| value.clone());
         }
     }
 
-    fn find(&self, address: IpAddr) -> Option<&Arc<Known>> {
+    fn find(&self, address: IpAddr) -> Option<&T> {
         self.0.iter().find_map(|(length, networks)| {
             let network = IpNet::new(address, *length).ok()?;
             networks.get(&network.network())
@@ -193,35 +253,71 @@ impl Table {
         let mut table = Self {
             configured: Arc::new(clients.to_vec()),
             shares: HashMap::new(),
-            v4: Prefixes::default(),
-            v6: Prefixes::default(),
+            by_address: Networks::default(),
+            by_name: HashMap::new(),
+            connecting: Some(Networks::default()),
         };
         for client in clients {
             let share = before
                 .and_then(|before| before.shares.get(&client.name))
                 .map_or_else(Arc::default, Arc::clone);
             table.shares.insert(client.name.clone(), Arc::clone(&share));
-            let known = Arc::new(Known {
-                client: client.clone(),
-                share,
-                lent: false,
-            });
-            for network in &client.addresses {
-                match network {
-                    IpNet::V4(_) => table.v4.add(*network, &known),
-                    IpNet::V6(_) => table.v6.add(*network, &known),
-                }
+            if client.transport.has_datagrams() {
+                table.add_addresses(client, &share);
+            }
+            if !client.transport.names().is_empty() {
+                table.add_names(client, &share);
             }
         }
         table
     }
 
-    fn find(&self, address: IpAddr) -> Option<Arc<Known>> {
-        let prefixes = match address {
-            IpAddr::V4(_) => &self.v4,
-            IpAddr::V6(_) => &self.v6,
+    fn add_addresses(&mut self, client: &Client, share: &Arc<Share>) {
+        let known = Arc::new(Known {
+            client: client.clone(),
+            share: Arc::clone(share),
+            lent: false,
+        });
+        for network in &client.addresses {
+            self.by_address.add(*network, &known);
+        }
+    }
+
+    /// By TLS the secret is one that all know, and Message-Authenticator is checked where it is there: the connection
+    /// protects the packets (RFC 6614 §2.3; draft-ietf-radext-deprecating-radius).
+    fn add_names(&mut self, client: &Client, share: &Arc<Share>) {
+        let known = Arc::new(Known {
+            client: Client {
+                secret: Secret::from(tls::SECRET),
+                signing: Signing::Optional,
+                ..client.clone()
+            },
+            share: Arc::clone(share),
+            lent: false,
+        });
+        for name in client.transport.names() {
+            let place = self.by_name.entry(Arc::clone(&name.0));
+            place.or_insert_with(|| Arc::clone(&known));
+        }
+        if client.addresses.is_empty() {
+            self.connecting = None;
+        } else if let Some(connecting) = &mut self.connecting {
+            for network in &client.addresses {
+                connecting.add(*network, &());
+            }
+        }
+    }
+
+    fn find_named(&self, name: &str) -> Option<&Arc<Known>> {
+        // The star is of the configuration: in a certificate it is no name.
+        if name.contains('*') {
+            return None;
+        }
+        let beneath = || {
+            let (_, rest) = name.split_once('.')?;
+            self.by_name.get(format!("*.{rest}").as_str())
         };
-        prefixes.find(address).cloned()
+        self.by_name.get(name).or_else(beneath)
     }
 }
 
@@ -253,7 +349,39 @@ impl Clients {
         {
             return Some(known);
         }
-        self.table.load().find(address)
+        self.table.load().by_address.find(address).cloned()
+    }
+
+    /// Whether any client connects from there.
+    pub(super) fn may_connect(&self, address: IpAddr) -> bool {
+        let table = self.table.load();
+        let connecting = table.connecting.as_ref();
+        connecting.is_none_or(|from| from.find(address).is_some())
+    }
+
+    /// The client whose certificate has these names, in small letters, if it may come from that address, too.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, in words.
+    pub(super) fn find_named(
+        &self,
+        names: &[String],
+        address: IpAddr,
+    ) -> Result<Arc<Known>, &'static str> {
+        let table = self.table.load();
+        let mut found = names.iter().filter_map(|name| table.find_named(name));
+        let known = found
+            .next()
+            .ok_or("no client has a name of its certificate (tls-name)")?;
+        if found.any(|other| other.client.name != known.client.name) {
+            return Err("its certificate has names of two clients");
+        }
+        let networks = &known.client.addresses;
+        if !networks.is_empty() && !networks.iter().any(|network| network.contains(&address)) {
+            return Err("its client has other addresses (address)");
+        }
+        Ok(Arc::clone(known))
     }
 
     fn find_lent(&self, address: IpAddr, now: Instant) -> Option<Arc<Known>> {
@@ -289,6 +417,7 @@ impl Clients {
         let client = Client {
             addresses: vec![IpNet::from(address)],
             secret,
+            transport: Transport::Datagrams,
             ..like.clone()
         };
         lent.push(Lent {

@@ -27,7 +27,7 @@ const SWEEP: usize = 8;
 /// What a duplicate has in common with its original (and the authenticator, which is compared).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// The socket that received it.
+    /// The socket or connection that received it.
     pub(super) socket: usize,
     /// The address that was asked.
     pub(super) local: Local,
@@ -35,6 +35,18 @@ pub(super) struct Key {
     pub(super) peer: SocketAddr,
     /// The packet's Identifier.
     pub(super) identifier: u8,
+}
+
+impl Key {
+    /// Of a request that came by a connection.
+    pub(super) const fn of_connection(number: usize, peer: SocketAddr, identifier: u8) -> Self {
+        Self {
+            socket: number,
+            local: Local::Bound,
+            peer,
+            identifier,
+        }
+    }
 }
 
 /// A believed request that asks to be let in.
@@ -132,6 +144,14 @@ impl Duplicates {
     /// The NASes that gave up since this was last asked.
     pub(super) fn gave_up(&self, now: Instant) -> Vec<GaveUp> {
         hold(&self.table).trails.gave_up(now)
+    }
+
+    /// Forgets requests whose connection is closed: nobody waits for their replies (RFC 6613 §2.6.1).
+    pub(super) fn forget(&self, keys: impl Iterator<Item = Key>) {
+        let mut table = hold(&self.table);
+        for key in keys {
+            table.remove(&key, None);
+        }
     }
 
     /// Looks a request up and, if it is new, enters it.

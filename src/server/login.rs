@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::clients::{Known, Permit, after};
 use super::conversation::{self, Kept};
 use super::duplicates::Ticket;
+use super::path::Path;
 use super::rejects::{self, Delay};
-use super::socket::{Local, Socket, canonical};
+use super::socket::canonical;
 use super::waiting::{self, Packet};
 use super::{Client, House, probe, reply, station};
 use crate::access::{Answer, Attempt, Concluded, Credential, Verdict, Wait};
@@ -59,23 +60,6 @@ pub(super) struct Scene<'a> {
     pub(super) request: &'a Request,
     pub(super) path: &'a Path,
     pub(super) received: Instant,
-}
-
-/// The way that a reply takes.
-#[derive(Clone, Debug)]
-pub(super) struct Path {
-    pub(super) socket: Arc<Socket>,
-    pub(super) peer: SocketAddr,
-    pub(super) local: Local,
-}
-
-impl Path {
-    /// Sends; what cannot be sent is said, and asked for again by a retransmission.
-    pub(super) fn send(&self, octets: &[u8]) {
-        if let Err(error) = self.socket.reply(octets, self.peer, self.local) {
-            log::warn!("a reply to {} was not sent: {error}", self.peer);
-        }
-    }
 }
 
 /// A reply on its way out.

@@ -1,19 +1,22 @@
 //! Listens for RADIUS: which client, is it a duplicate, is there room, which conversation, send the reply.
 //!
-//! Not here: octets (`wire`), EAP (`eap`) and verdicts (`access`). RFC 2865, 2866, 3579, 3580, 4372, 5080 §2.2.2, 5997.
+//! Not here: octets (`wire`), EAP (`eap`) and verdicts (`access`). RFC 2865, 2866, 3579, 3580, 4372, 5080 §2.2.2, 5997, 6613, 6614.
 
 mod accounting;
+mod admission;
 mod clients;
 mod conversation;
 mod duplicates;
 mod listener;
 mod login;
+mod path;
 mod probe;
 mod profile;
 mod rejects;
 mod reply;
 mod socket;
 mod station;
+mod tls;
 mod trails;
 mod waiting;
 
@@ -25,6 +28,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ipnet::IpNet;
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,17 +40,20 @@ use crate::secret::{Key, Secret};
 use crate::telemetry::Telemetry;
 use crate::wire::Signing;
 
+use admission::Gate;
 use clients::Clients;
 use duplicates::Duplicates;
 use listener::Listener;
 use login::Outgoing;
 use rejects::Rejects;
 use socket::{Families, Port, Socket};
+use tls::{Acceptor, Doors};
 use waiting::Waiting;
 
 pub use conversation::Eap;
 pub use probe::Probe;
 pub use profile::{Again, Dialogue, GENERIC, Method, PROFILES, Profile, Signs};
+pub use tls::{BadIdentity, Identity, PeerName, Pem, Settings as TlsSettings};
 
 /// `[radius]`, `[client.NAME]` and `[reply.NAME]` after checking.
 #[derive(Clone, Debug)]
@@ -55,6 +62,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Addresses for Accounting-Request and Status-Server.
     pub accounting: Vec<SocketAddr>,
+    /// RADIUS over TLS, if it is listened for.
+    pub tls: Option<TlsSettings>,
     /// The clients.
     pub clients: Vec<Client>,
     /// What reply sets hold.
@@ -84,12 +93,17 @@ impl Settings {
                 .listen
                 .iter()
                 .chain(&self.accounting)
+                .chain(self.tls_listen())
                 .any(|a| *a == four)
         {
             Families::Six
         } else {
             Families::Both
         }
+    }
+
+    fn tls_listen(&self) -> &[SocketAddr] {
+        self.tls.as_ref().map_or(&[], |tls| &tls.listen)
     }
 }
 
@@ -98,10 +112,12 @@ impl Settings {
 pub struct Client {
     /// Its name.
     pub name: ClientName,
-    /// Where its requests come from; the longest prefix over all clients wins.
+    /// Where its requests come from. By datagrams the longest prefix over all clients wins; by TLS none is everywhere.
     pub addresses: Vec<IpNet>,
-    /// The shared secret.
+    /// The shared secret of its datagrams.
     pub secret: Secret,
+    /// How its requests come.
+    pub transport: Transport,
     /// What make of gear it is.
     pub profile: &'static Profile,
     /// Whether requests must be signed.
@@ -118,6 +134,34 @@ pub struct Client {
     pub session_timeout: Option<u32>,
     /// What `access` needs to know.
     pub policy: Arc<ClientPolicy>,
+}
+
+/// How a client's requests come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// By UDP, known by their address.
+    Datagrams,
+    /// By TLS, known by these names.
+    Tls(Vec<PeerName>),
+    /// By either.
+    Both(Vec<PeerName>),
+}
+
+impl Transport {
+    /// Whether its datagrams are heard.
+    #[must_use]
+    pub const fn has_datagrams(&self) -> bool {
+        matches!(self, Self::Datagrams | Self::Both(_))
+    }
+
+    /// The names of its certificates.
+    #[must_use]
+    pub fn names(&self) -> &[PeerName] {
+        match self {
+            Self::Datagrams => &[],
+            Self::Tls(names) | Self::Both(names) => names,
+        }
+    }
 }
 
 /// An attribute that may tell the station.
@@ -172,13 +216,18 @@ pub struct ReplyAttribute {
 pub struct Server {
     house: Arc<House>,
     sockets: Arc<[Arc<Socket>]>,
+    connections: Arc<[Arc<TcpListener>]>,
 }
+
+/// The first number of connections: sockets have smaller ones.
+const FIRST_LINE: usize = 1 << 16;
 
 /// What the configuration says about sockets.
 #[derive(PartialEq, Eq)]
 struct Sockets {
     listen: Vec<SocketAddr>,
     accounting: Vec<SocketAddr>,
+    tls: Vec<SocketAddr>,
     receive_buffer: usize,
 }
 
@@ -187,6 +236,7 @@ impl Sockets {
         Self {
             listen: settings.listen.clone(),
             accounting: settings.accounting.clone(),
+            tls: settings.tls_listen().to_vec(),
             receive_buffer: settings.receive_buffer,
         }
     }
@@ -204,6 +254,12 @@ struct House {
     waiting: Waiting,
     eap: ArcSwapOption<Eap>,
     conversations: Conversations,
+    /// Connections by TLS.
+    doors: Arc<Doors>,
+    /// The number of the next one.
+    lines: AtomicUsize,
+    /// How often the configuration was read anew.
+    reloads: AtomicUsize,
     rooms: Rooms,
 }
 
@@ -233,6 +289,11 @@ impl Server {
                 Socket::bind(address, port, number, options).map(Arc::new)
             })
             .collect::<std::io::Result<Vec<_>>>()?;
+        let connections = settings
+            .tls_listen()
+            .iter()
+            .map(|address| Acceptor::bind(*address, settings.families_of(*address)).map(Arc::new))
+            .collect::<std::io::Result<_>>()?;
         let house = House {
             clients: Clients::new(&settings.clients),
             duplicates: Duplicates::new((duplicates::ENTRIES, duplicates::ENTRIES_OF_CLIENT)),
@@ -241,6 +302,9 @@ impl Server {
             waiting: Waiting::default(),
             eap: ArcSwapOption::default(),
             conversations: Conversations::default(),
+            doors: Arc::default(),
+            lines: AtomicUsize::new(FIRST_LINE),
+            reloads: AtomicUsize::default(),
             bound: Sockets::of(&settings),
             settings: ArcSwap::from_pointee(settings),
             rooms,
@@ -248,20 +312,34 @@ impl Server {
         Ok(Self {
             house: Arc::new(house),
             sockets: sockets.into(),
+            connections,
         })
     }
 
     /// Starts the listening tasks on the tracker. After `stop` nothing more is read; what is in work is still answered,
     /// and Rejects no longer wait for their time.
     pub fn start(&self, tracker: &TaskTracker, stop: &CancellationToken) {
+        let gate = Gate {
+            house: Arc::clone(&self.house),
+            tracker: tracker.clone(),
+        };
         for socket in self.sockets.iter() {
             let listener = Listener {
-                house: Arc::clone(&self.house),
+                gate: gate.clone(),
                 socket: Arc::clone(socket),
-                tracker: tracker.clone(),
                 stop: stop.clone(),
             };
             keep_running(tracker, "a listener", move || listener.clone().run());
+        }
+        for listener in self.connections.iter() {
+            let acceptor = Acceptor {
+                gate: gate.clone(),
+                listener: Arc::clone(listener),
+                stop: stop.clone(),
+            };
+            keep_running(tracker, "a listener for TLS", move || {
+                acceptor.clone().run()
+            });
         }
         if let Some(news) = self.house.rooms.access.news() {
             let (house, tasks) = (Arc::clone(&self.house), tracker.clone());
@@ -292,13 +370,29 @@ impl Server {
         (of(Port::Authentication), of(Port::Accounting))
     }
 
-    /// Takes new clients, replies and bounds after a reload; addresses stay (a change of them is said to need a restart).
+    /// The addresses bound for TLS.
+    #[must_use]
+    pub fn tls_addresses(&self) -> Vec<SocketAddr> {
+        let address = |listener: &Arc<TcpListener>| listener.local_addr().ok();
+        self.connections.iter().filter_map(address).collect()
+    }
+
+    /// Connections by TLS whose client is known.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.house.doors.connections()
+    }
+
+    /// Takes new clients, replies, certificates and bounds after a reload; addresses stay (a change of them is said to need a restart).
     pub fn reload(&self, settings: Settings) {
         if Sockets::of(&settings) != self.house.bound {
-            log::warn!("[radius] listen, accounting and receive-buffer change at a restart only");
+            log::warn!(
+                "[radius] listen, accounting and receive-buffer, and [radius.tls] listen, change at a restart only"
+            );
         }
         self.house.clients.replace(&settings.clients);
         self.house.settings.store(Arc::new(settings));
+        self.house.reloads.fetch_add(1, Ordering::AcqRel);
     }
 
     /// How EAP conversations are held now; none where they are not.

@@ -24,6 +24,8 @@ pub(super) enum Port {
     Authentication,
     /// Accounting-Request and Status-Server.
     Accounting,
+    /// Every request: a connection carries them all (RFC 6614 §2.1).
+    All,
 }
 
 /// The address that a datagram was sent to, as its reply needs it.

@@ -18,7 +18,8 @@ use super::House;
 use super::clients::{Known, hold};
 use super::conversation::Kept;
 use super::duplicates::Ticket;
-use super::login::{self, Path};
+use super::login;
+use super::path::Path;
 use super::socket::canonical;
 use crate::access::{Ending, Held, News, Wait};
 use crate::account::AttemptId;
@@ -109,6 +110,11 @@ impl Table {
         let one = || Vec::with_capacity(1);
         let packets = self.prompts.entry(prompt.clone()).or_insert_with(one);
         if packets.len() >= HELD_FOR_PROMPT {
+            let before = packets.len();
+            packets.retain(|packet| packet.path.is_open());
+            self.held = self.held.saturating_sub(before - packets.len());
+        }
+        if packets.len() >= HELD_FOR_PROMPT {
             return Err(Box::new(packet));
         }
         packets.push(packet);
@@ -134,7 +140,11 @@ impl Table {
         self.held = self.held.saturating_sub(taken.len());
         let of_conversations = taken.iter().filter(|packet| packet.kept.is_some());
         self.conversations -= of_conversations.count().min(self.conversations);
+        // Nobody waits at a closed connection: its packets spend no approval, which a retry then has.
         taken
+            .into_iter()
+            .filter(|packet| packet.path.is_open())
+            .collect()
     }
 }
 

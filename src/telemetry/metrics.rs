@@ -10,8 +10,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Discard;
 use super::message::word;
+use super::{Closed, Discard};
 use crate::account::{ClientName, Decision, FactorKind, Outcome, Reason};
 use crate::clock::Timestamp;
 
@@ -54,6 +54,16 @@ impl EncodeLabelSet for Discarded {
         let client = self.client.as_ref().map_or("", ClientName::as_str);
         put(encoder, "client", client)?;
         put(encoder, "reason", self.discard.as_str())
+    }
+}
+
+/// Closed connections by this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ClosedFor(Closed);
+
+impl EncodeLabelSet for ClosedFor {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        put(encoder, "reason", self.0.as_str())
     }
 }
 
@@ -107,6 +117,8 @@ pub(super) struct Metrics {
     lost: Counter,
     retransmissions: Family<OfClient, Counter>,
     accounting: Counter,
+    connections: Gauge,
+    closed: Family<ClosedFor, Counter>,
     health: Family<Part, Gauge>,
     certificates: Family<Used, Gauge>,
 }
@@ -125,10 +137,13 @@ impl Metrics {
             lost: Counter::default(),
             retransmissions: Family::default(),
             accounting: Counter::default(),
+            connections: Gauge::default(),
+            closed: Family::default(),
             health: Family::default(),
             certificates: Family::default(),
         };
         metrics.register_counters(log_lost);
+        metrics.register_connections();
         metrics.register_durations();
         metrics
     }
@@ -177,6 +192,19 @@ impl Metrics {
             "When the certificate ends, in seconds since 1970",
             Unit::Seconds,
             self.certificates.clone(),
+        );
+    }
+
+    fn register_connections(&mut self) {
+        self.registry.register(
+            "tls_connections",
+            "Connections by TLS whose client is known",
+            self.connections.clone(),
+        );
+        self.registry.register(
+            "tls_closed_connections",
+            "Connections by TLS that were closed from here",
+            self.closed.clone(),
         );
     }
 
@@ -229,6 +257,16 @@ impl Metrics {
             discard,
         };
         self.discards.get_or_create(&labels).inc();
+    }
+
+    /// Counts a connection that has come, or gone.
+    pub(super) fn connections(&self, more: i64) {
+        self.connections.inc_by(more);
+    }
+
+    /// Counts a connection that was closed from here.
+    pub(super) fn closed_connection(&self, closed: Closed) {
+        self.closed.get_or_create(&ClosedFor(closed)).inc();
     }
 
     /// Counts packets lost in the kernel.

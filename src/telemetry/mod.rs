@@ -85,6 +85,35 @@ pub enum Discard {
     Panicked,
 }
 
+/// Why a TLS connection was closed, for counters. The words are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Closed {
+    /// There was no room for it, or nobody connects from there.
+    Refused,
+    /// The handshake failed, or took too long.
+    Greeting,
+    /// Its certificate is no client's.
+    Stranger,
+    /// It did not speak RADIUS as it should.
+    Broken,
+    /// It did not read its replies.
+    Unread,
+}
+
+impl Closed {
+    /// The word in metrics and log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Greeting => "no-handshake",
+            Self::Stranger => "stranger",
+            Self::Broken => "broken",
+            Self::Unread => "unread",
+        }
+    }
+}
+
 /// What was seen of a NAS.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Seen {
@@ -96,6 +125,9 @@ pub struct Seen {
     pub signed: u64,
     /// Requests without.
     pub unsigned: u64,
+    /// Requests by TLS, which need no Message-Authenticator.
+    #[serde(default)]
+    pub by_tls: u64,
     /// Retransmissions.
     pub retransmissions: u64,
     /// Milliseconds between two copies of a request, the last time.
@@ -202,15 +234,8 @@ impl Telemetry {
         why: &str,
     ) {
         self.house.metrics.discard(discard, client);
-        let about = client.map_or_else(
-            || About::Stranger(from.ip()),
-            |client| About::Client(client.clone()),
-        );
-        let level = if discard.is_fault() && self.is_due(about, discard) {
-            log::Level::Warn
-        } else {
-            log::Level::Debug
-        };
+        let is_due = discard.is_fault() && self.is_due(about(client, from), discard.as_str());
+        let level = warn_or_debug(is_due);
         let client = client.map_or("unknown", ClientName::as_str);
         log::log!(
             level,
@@ -219,15 +244,44 @@ impl Telemetry {
         );
     }
 
-    fn is_due(&self, about: About, discard: Discard) -> bool {
+    fn is_due(&self, about: About, what: &'static str) -> bool {
         let now = self.house.clock.instant();
-        self.house.warnings.is_due(about, discard, now)
+        self.house.warnings.is_due(about, what, now)
+    }
+
+    /// Notes that a client has connected by TLS.
+    pub fn connected(&self) {
+        self.house.metrics.connections(1);
+    }
+
+    /// Notes that such a connection is over.
+    pub fn disconnected(&self) {
+        self.house.metrics.connections(-1);
+    }
+
+    /// Counts a TLS connection that was closed from here; logs it at debug level, and at warning level once per client (or
+    /// address), reason and hour.
+    pub fn closed_connection(
+        &self,
+        closed: Closed,
+        from: SocketAddr,
+        client: Option<&ClientName>,
+        why: &str,
+    ) {
+        self.house.metrics.closed_connection(closed);
+        let level = warn_or_debug(self.is_due(about(client, from), closed.as_str()));
+        let client = client.map_or("unknown", ClientName::as_str);
+        log::log!(
+            level,
+            CLOSED = closed.as_str(), CLIENT = client, FROM:% = from;
+            "closed a TLS connection ({}) of {from} (client {client}): {why}", closed.as_str()
+        );
     }
 
     /// Counts packets lost in the kernel; warns of it once an hour.
     pub fn lost(&self, packets: u64) {
         self.house.metrics.lost(packets);
-        if self.is_due(About::House, Discard::ReceiveBuffer) {
+        if self.is_due(About::House, Discard::ReceiveBuffer.as_str()) {
             log::warn!(
                 "{packets} packets were lost in the receive buffer: raise receive-buffer and net.core.rmem_max"
             );
@@ -264,6 +318,14 @@ impl Telemetry {
         self.house
             .sightings
             .note(client, nas, |seen| seen.request(signed, at));
+    }
+
+    /// Notes a request by TLS.
+    pub fn seen_by_tls(&self, client: &ClientName, nas: IpAddr) {
+        let at = self.house.clock.now();
+        self.house
+            .sightings
+            .note(client, nas, |seen| seen.request_by_tls(at));
     }
 
     /// Notes a retransmission, so many milliseconds after the copy before it.
@@ -343,5 +405,20 @@ impl Telemetry {
     /// Waits until what is queued is written, a second at most. Blocks its thread: for the very end.
     pub fn flush(&self) {
         self.house.logger.flush();
+    }
+}
+
+fn about(client: Option<&ClientName>, from: SocketAddr) -> About {
+    client.map_or_else(
+        || About::Stranger(from.ip()),
+        |client| About::Client(client.clone()),
+    )
+}
+
+const fn warn_or_debug(is_due: bool) -> log::Level {
+    if is_due {
+        log::Level::Warn
+    } else {
+        log::Level::Debug
     }
 }

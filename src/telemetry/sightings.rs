@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Discard, Seen, Waited};
+use super::{Seen, Waited};
 use crate::account::ClientName;
 use crate::clock::Timestamp;
 
@@ -128,6 +128,12 @@ impl Seen {
         *count += 1;
         self.last = Some(at);
     }
+
+    /// A request by TLS.
+    pub(super) const fn request_by_tls(&mut self, at: Timestamp) {
+        self.by_tls += 1;
+        self.last = Some(at);
+    }
 }
 
 /// Whom a warning is about.
@@ -143,13 +149,13 @@ pub(super) enum About {
 
 /// Which warnings were given in the last hour.
 #[derive(Debug, Default)]
-pub(super) struct Warnings(Mutex<HashMap<(About, Discard), Instant>>);
+pub(super) struct Warnings(Mutex<HashMap<(About, &'static str), Instant>>);
 
 impl Warnings {
     /// Whether a warning is due: none of its kind was given for an hour. When too many are remembered, none is.
-    pub(super) fn is_due(&self, about: About, discard: Discard, now: Instant) -> bool {
+    pub(super) fn is_due(&self, about: About, what: &'static str, now: Instant) -> bool {
         let mut given = hold(&self.0);
-        let key = (about, discard);
+        let key = (about, what);
         let is_old = |given: &Instant| now.saturating_duration_since(*given) >= HOUR;
         if given.get(&key).is_some_and(|given| !is_old(given)) {
             return false;
@@ -272,10 +278,10 @@ mod tests {
         let warnings = Warnings::default();
         let now = Clock::system().instant();
         let vpn = || About::Client(ClientName::new("vpn"));
-        assert!(warnings.is_due(vpn(), Discard::Full, now));
-        assert!(!warnings.is_due(vpn(), Discard::Full, now + HOUR / 2));
-        assert!(warnings.is_due(vpn(), Discard::Unsigned, now));
-        assert!(warnings.is_due(vpn(), Discard::Full, now + HOUR));
+        assert!(warnings.is_due(vpn(), "full", now));
+        assert!(!warnings.is_due(vpn(), "full", now + HOUR / 2));
+        assert!(warnings.is_due(vpn(), "unsigned", now));
+        assert!(warnings.is_due(vpn(), "full", now + HOUR));
     }
 
     #[test]
@@ -285,7 +291,7 @@ mod tests {
         let due = (0..10_000_u32)
             .filter(|number| {
                 let stranger = IpAddr::from(std::net::Ipv4Addr::from(*number));
-                warnings.is_due(About::Stranger(stranger), Discard::UnknownClient, now)
+                warnings.is_due(About::Stranger(stranger), "unknown-client", now)
             })
             .count();
         assert_eq!(due, WARNINGS);

@@ -22,6 +22,8 @@ mod plan;
 #[cfg(test)]
 mod portal;
 #[cfg(test)]
+mod radsec;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod store;

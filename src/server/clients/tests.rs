@@ -1,7 +1,7 @@
 use super::*;
 use crate::access::{Asks, ClientPolicy, Texts};
 use crate::account::Language;
-use crate::server::WhenUndecided;
+use crate::server::{PeerName, Transport, WhenUndecided};
 use crate::wire::Signing;
 
 pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
@@ -9,6 +9,7 @@ pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
         name: ClientName::new(name),
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
         secret: Secret::from("a secret that is long enough"),
+        transport: Transport::Datagrams,
         profile: &crate::server::GENERIC,
         signing: Signing::Required,
         probes: Vec::new(),
@@ -165,10 +166,94 @@ fn a_reserve_is_kept_for_answers_to_challenges() {
 #[tokio::test]
 async fn status_server_is_answered_so_many_times_a_second() {
     let now = Instant::now();
-    let share = Share::default();
-    let answered = |now: Instant| (0..20).filter(|_| share.may_answer_status(5, now)).count();
+    let allowance = Allowance::default();
+    let answered = |now: Instant| (0..20).filter(|_| allowance.may_answer(5, now)).count();
     assert_eq!(answered(now), 5);
     assert_eq!(answered(now + Duration::from_millis(400)), 2);
     assert_eq!(answered(now + Duration::from_secs(60)), 5);
-    assert!(!Share::default().may_answer_status(0, now));
+    assert!(!Allowance::default().may_answer(0, now));
+}
+
+fn by_tls(name: &str, names: &[&str], addresses: &[&str]) -> Client {
+    let names = names.iter().map(|name| PeerName::read(name).unwrap());
+    Client {
+        transport: Transport::Tls(names.collect()),
+        ..client(name, addresses)
+    }
+}
+
+fn named(clients: &Clients, names: &[&str], address: &str) -> Result<String, &'static str> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let found = clients.find_named(&names, address.parse().unwrap());
+    found.map(|known| known.client.name.to_string())
+}
+
+#[tokio::test]
+async fn a_certificate_is_known_by_its_name_and_where_it_comes_from() {
+    let clients = Clients::new(&[
+        by_tls("one", &["AP1.example.ac.jp"], &[]),
+        by_tls("rest", &["*.example.ac.jp"], &[]),
+        by_tls("near", &["near.example.org"], &["192.0.2.0/24"]),
+    ]);
+    let here = "192.0.2.1";
+    for (names, address, expected) in [
+        (&["ap1.example.ac.jp"][..], here, Some("one")),
+        (&["ap2.example.ac.jp"], here, Some("rest")),
+        (&["other", "ap2.example.ac.jp"], here, Some("rest")),
+        (&["deep.ap2.example.ac.jp"], here, None),
+        (&["*.example.ac.jp"], here, None),
+        (&["example.ac.jp"], here, None),
+        (&["ap1.example.ac.jp", "ap2.example.ac.jp"], here, None),
+        (&["near.example.org"], here, Some("near")),
+        (&["near.example.org"], "198.51.100.1", None),
+        (&[""], here, None),
+        (&[], here, None),
+    ] {
+        let found = named(&clients, names, address).ok();
+        assert_eq!(found.as_deref(), expected, "{names:?} from {address}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_tls_alone_has_no_datagrams_and_no_secret_of_its_own() {
+    let now = Instant::now();
+    let mut both = by_tls("both", &["both.example.ac.jp"], &["192.0.2.2/32"]);
+    both.transport = Transport::Both(both.transport.names().to_vec());
+    let alone = by_tls("alone", &["alone.example.ac.jp"], &["192.0.2.1/32"]);
+    let clients = Clients::new(&[both, alone]);
+    assert_eq!(found(&clients, "192.0.2.1", now), None);
+    assert_eq!(found(&clients, "192.0.2.2", now).as_deref(), Some("both"));
+    let address = "192.0.2.2".parse().unwrap();
+    let names = ["both.example.ac.jp".to_owned()];
+    let by_tls = clients.find_named(&names, address).unwrap();
+    assert!(by_tls.client.secret == Secret::from("radsec"));
+    assert_eq!(by_tls.client.signing, Signing::Optional);
+    let by_udp = clients.find(address, now).unwrap();
+    assert!(by_udp.client.secret != Secret::from("radsec"));
+    assert_eq!(by_udp.client.signing, Signing::Required);
+    assert!(Arc::ptr_eq(&by_udp.share, &by_tls.share));
+}
+
+#[tokio::test]
+async fn connections_are_taken_from_the_addresses_of_clients_if_all_have_some() {
+    let near = by_tls("near", &["near"], &["192.0.2.0/24"]);
+    let may = |clients: &[Client], address: &str| {
+        Clients::new(clients).may_connect(address.parse().unwrap())
+    };
+    assert!(may(std::slice::from_ref(&near), "192.0.2.9"));
+    assert!(!may(std::slice::from_ref(&near), "198.51.100.1"));
+    let anywhere = by_tls("anywhere", &["anywhere"], &[]);
+    assert!(may(&[near, anywhere], "198.51.100.1"));
+    let udp = client("vpn", &["198.51.100.1/32"]);
+    assert!(!may(&[udp], "198.51.100.1"));
+}
+
+#[test]
+fn a_client_has_so_many_connections() {
+    let share = Share::default();
+    let first = share.connect(2).unwrap();
+    let _second = share.connect(2).unwrap();
+    assert!(share.connect(2).is_none());
+    drop(first);
+    assert!(share.connect(2).is_some());
 }

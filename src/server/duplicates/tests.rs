@@ -70,6 +70,24 @@ async fn a_retransmission_is_silent_in_work_and_the_same_octets_after() {
 }
 
 #[tokio::test]
+async fn requests_of_a_closed_connection_are_forgotten() {
+    let house = House::new(10, 10);
+    let (closed, kept) = (house.signed(1, 1), house.signed(2, 2));
+    assert!(house.answer(house.signed(3, 3), 7));
+    let key = |identifier| Key {
+        socket: 0,
+        local: Local::Bound,
+        peer: "192.0.2.1:5000".parse().unwrap(),
+        identifier,
+    };
+    house.duplicates.forget([1, 3, 4].into_iter().map(key));
+    assert_eq!(house.entries(), 1);
+    assert!(!house.answer(closed, 8), "nobody waits for it");
+    assert!(house.answer(kept, 9));
+    assert!(matches!(house.signed(3, 3), Admission::New(_)));
+}
+
+#[tokio::test]
 async fn a_reply_is_forgotten_after_its_time() {
     let mut house = House::new(10, 10);
     assert!(house.answer(house.signed(1, 1), 7));

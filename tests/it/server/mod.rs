@@ -5,7 +5,7 @@ mod accounting;
 mod duplicates;
 mod listening;
 mod metrics;
-mod push;
+pub(crate) mod push;
 mod refusals;
 
 use std::net::{SocketAddr, UdpSocket};
@@ -17,7 +17,7 @@ use sekisho::account::{ClientName, Language};
 use sekisho::channel::{self, Channels};
 use sekisho::clock::Clock;
 use sekisho::secret::{Key, Secret};
-use sekisho::server::{Client, GENERIC, Rooms, Server, Settings, WhenUndecided};
+use sekisho::server::{Client, GENERIC, Rooms, Server, Settings, Transport, WhenUndecided};
 use sekisho::store::{self, Store};
 use sekisho::telemetry::{self, Telemetry};
 use sekisho::wire::{Answer, Asked, Query, Signing};
@@ -33,19 +33,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_millis(200);
 
 /// A running listener.
-struct House {
-    server: Server,
-    telemetry: Telemetry,
+pub(crate) struct House {
+    pub(crate) server: Server,
+    pub(crate) telemetry: Telemetry,
     store: Store,
-    tracker: TaskTracker,
-    stop: CancellationToken,
-    settings: Settings,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    pub(crate) settings: Settings,
     _folder: tempfile::TempDir,
 }
 
 impl House {
     /// Listens on 127.0.0.1 unless changed.
-    fn start(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) fn start(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings();
         change(&mut settings);
         let folder = tempfile::tempdir().unwrap();
@@ -86,7 +86,7 @@ impl House {
         }
     }
 
-    fn radius(&self) -> SocketAddr {
+    pub(crate) fn radius(&self) -> SocketAddr {
         self.server.addresses().0[0]
     }
 
@@ -95,7 +95,7 @@ impl House {
     }
 
     /// The value of a metric's line.
-    fn metric(&self, line: &str) -> u64 {
+    pub(crate) fn metric(&self, line: &str) -> u64 {
         let page = self.telemetry.render();
         page.lines()
             .find_map(|have| have.strip_prefix(line)?.trim().parse().ok())
@@ -111,7 +111,7 @@ impl House {
     }
 
     /// Waits until a metric has a value.
-    async fn comes_to(&self, line: &str, value: u64) {
+    pub(crate) async fn comes_to(&self, line: &str, value: u64) {
         let equal = async {
             while self.metric(line) != value {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -172,6 +172,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         accounting: vec!["127.0.0.1:0".parse().unwrap()],
+        tls: None,
         clients: vec![client("vpn", "127.0.0.0/8", SECRET)],
         replies: [].into(),
         reject_floor: FLOOR,
@@ -189,6 +190,7 @@ pub(crate) fn client(name: &str, network: &str, secret: &str) -> Client {
         name: ClientName::new(name),
         addresses: vec![network.parse().unwrap()],
         secret: Secret::from(secret),
+        transport: Transport::Datagrams,
         profile: &GENERIC,
         signing: Signing::Required,
         probes: Vec::new(),

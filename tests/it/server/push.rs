@@ -24,8 +24,8 @@ const CALLING_STATION_ID: u8 = 31;
 /// Longer than any test here.
 const PATIENT: Duration = Duration::from_secs(60);
 
-struct House {
-    deciding: Deciding,
+pub(crate) struct House {
+    pub(crate) deciding: Deciding,
     server: Option<Server>,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -34,8 +34,13 @@ struct House {
 impl House {
     /// Listens at two addresses, for gear that waits so long.
     fn start(patience: Duration) -> Self {
+        Self::start_with(settings_of(patience))
+    }
+
+    /// The same with other settings.
+    pub(crate) fn start_with(settings: Settings) -> Self {
         let deciding = Deciding::start();
-        let (server, tracker, stop) = listen(&deciding, patience);
+        let (server, tracker, stop) = listen(&deciding, settings);
         Self {
             deciding,
             server: Some(server),
@@ -44,7 +49,7 @@ impl House {
         }
     }
 
-    fn server(&self) -> &Server {
+    pub(crate) fn server(&self) -> &Server {
         self.server.as_ref().unwrap()
     }
 
@@ -55,7 +60,7 @@ impl House {
         self.tracker.wait().await;
         self.server = None;
         self.deciding.reopen();
-        let (server, tracker, stop) = listen(&self.deciding, PATIENT);
+        let (server, tracker, stop) = listen(&self.deciding, settings_of(PATIENT));
         (self.server, self.tracker, self.stop) = (Some(server), tracker, stop);
     }
 
@@ -63,7 +68,7 @@ impl House {
         self.server().addresses().0[number]
     }
 
-    async fn phone(&self, user: &str) -> Phone {
+    pub(crate) async fn phone(&self, user: &str) -> Phone {
         let access = &self.deciding.access;
         let account = access.account(user).await.unwrap().id.clone();
         let name = format!("campus/{user}");
@@ -71,7 +76,7 @@ impl House {
     }
 
     /// Waits until so many replies are held.
-    async fn holds(&self, count: usize) {
+    pub(crate) async fn holds(&self, count: usize) {
         let held = async {
             while self.server().held() != count {
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -81,7 +86,7 @@ impl House {
         assert!(held.is_ok(), "{} replies are held", self.server().held());
     }
 
-    async fn say(&self, phone: &mut Phone, response: Response) {
+    pub(crate) async fn say(&self, phone: &mut Phone, response: Response) {
         let seen = phone.sees(&self.deciding.store);
         assert_eq!(seen.len(), 1, "one prompt");
         phone.say(&self.deciding.access, &seen[0], response).await;
@@ -94,7 +99,7 @@ impl Drop for House {
     }
 }
 
-fn listen(deciding: &Deciding, patience: Duration) -> (Server, TaskTracker, CancellationToken) {
+fn listen(deciding: &Deciding, settings: Settings) -> (Server, TaskTracker, CancellationToken) {
     let telemetry = Telemetry::start(&quiet(), deciding.clock.clone());
     let rooms = Rooms {
         access: deciding.access.clone(),
@@ -102,6 +107,14 @@ fn listen(deciding: &Deciding, patience: Duration) -> (Server, TaskTracker, Canc
         clock: deciding.clock.clone(),
         chargeable: Key::random(),
     };
+    let server = Server::bind(settings, rooms).unwrap();
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    server.start(&tracker, &stop);
+    (server, tracker, stop)
+}
+
+/// Two addresses, and one client that rings phones.
+pub(crate) fn settings_of(patience: Duration) -> Settings {
     let vpn = client("vpn", "127.0.0.0/8", SECRET);
     let policy = ClientPolicy {
         push: vec![PushMode::Approve],
@@ -114,15 +127,11 @@ fn listen(deciding: &Deciding, patience: Duration) -> (Server, TaskTracker, Canc
         station: vec![calling_station()],
         ..vpn
     };
-    let settings = Settings {
+    Settings {
         listen: vec!["127.0.0.1:0".parse().unwrap(); 2],
         clients: vec![vpn],
         ..settings()
-    };
-    let server = Server::bind(settings, rooms).unwrap();
-    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    server.start(&tracker, &stop);
-    (server, tracker, stop)
+    }
 }
 
 fn calling_station() -> StationSource {

@@ -1,6 +1,7 @@
 //! What tests start: a directory, the daemon, a NAS. Everything is on loopback with ports of its
 //! own, in a folder of its own, and ends with its value.
 
+pub mod authority;
 #[expect(clippy::disallowed_methods, reason = "waits for other processes")]
 pub mod daemon;
 pub mod ds389;
