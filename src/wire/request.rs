@@ -106,6 +106,21 @@ impl Request {
         self.attributes(kind).next()
     }
 
+    /// The first attribute of each of some types, in their order, as a list for [`super::Query::with_list`]; empty ones are left
+    /// out.
+    #[must_use]
+    pub fn list(&self, kinds: &[u8]) -> Vec<u8> {
+        let mut list = Vec::new();
+        for kind in kinds {
+            let value = self.attribute(*kind).unwrap_or_default();
+            if let (false, Ok(length)) = (value.is_empty(), u8::try_from(value.len() + 2)) {
+                list.extend_from_slice(&[*kind, length]);
+                list.extend_from_slice(value);
+            }
+        }
+        list
+    }
+
     /// The values of all sub-attributes of a vendor's type, in order; malformed vendor attributes are skipped (RFC 2865 §5.26).
     pub fn vendor_attributes(&self, vendor: u32, kind: u8) -> impl Iterator<Item = &[u8]> {
         self.attributes(attribute::VENDOR_SPECIFIC)
