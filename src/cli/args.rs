@@ -188,6 +188,11 @@ pub(super) enum User {
         /// The user's name.
         user: String,
     },
+    /// Have the gear end the user's open sessions; exits 1 if any may still be open.
+    Disconnect {
+        /// The user's name.
+        user: String,
+    },
     /// Remove every factor.
     Reset {
         /// The user's name.

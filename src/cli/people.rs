@@ -9,7 +9,7 @@ use super::check::counted;
 use super::terminal::{Page, padded, plain};
 use super::upkeep::done;
 use super::words::{self, Label, Words};
-use super::{DaemonAt, Ended, Exit, astray, enrol};
+use super::{DaemonAt, Ended, Exit, astray, enrol, sessions};
 use crate::clock::Timestamp;
 use crate::control::{AccountShown, Answer, Ask, Enrolled, Explanation, KnownAccount, LIST_ROWS};
 
@@ -48,6 +48,7 @@ pub(super) async fn user(command: User, daemon: &DaemonAt, page: &mut Page<'_>) 
                 _ => Err(astray()),
             }
         }
+        User::Disconnect { user } => sessions::disconnect(user, daemon, page).await,
         User::Reset { user } => reset(user, daemon, page).await,
         User::Remove { user, factor } => {
             let text = format!("Factor {factor} of {} is removed.", plain(&user));
@@ -113,7 +114,7 @@ fn account(shown: &AccountShown, page: &mut Page<'_>) -> io::Result<()> {
         };
         factor_rows(name, factor, words, page)?;
     }
-    Ok(())
+    sessions::rows(&shown.sessions, page)
 }
 
 fn factor_rows(
@@ -143,7 +144,7 @@ fn factor_rows(
     Ok(())
 }
 
-fn row(page: &mut Page<'_>, name: &str, value: &str) -> io::Result<()> {
+pub(super) fn row(page: &mut Page<'_>, name: &str, value: &str) -> io::Result<()> {
     let name = page.faint(&padded(name, NAME_COLUMNS));
     page.line(format!("  {name}{value}"))
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::fault::Place;
-use super::reader::{Bounds, Table, Words};
+use super::reader::{Bounds, Either, Table, Words};
 use super::{gear, lint, secrets};
 use crate::account::ClientName;
-use crate::server::{self, Client, WhenUndecided};
+use crate::server::{self, Client, Disconnect, WhenUndecided};
 
 const LISTEN: &str = "[::]:1812";
 const ACCOUNTING: &str = "[::]:1813";
@@ -174,8 +174,44 @@ fn client(root: &Table<'_>, table: &Table<'_>, known: &mut Vec<(IpNet, Place)>) 
             .choice("when-undecided", UNDECIDED, "discard")
             .unwrap_or_default(),
         patience: gear.policy.patience,
+        class: table.flag("class", gear.profile.class),
+        disconnect: disconnect(table),
         policy: Arc::new(gear.policy),
     }
+}
+
+/// `disconnect` is yes or no, or where to ask.
+fn disconnect(table: &Table<'_>) -> Option<Disconnect> {
+    let wanted = table.flag_or_text("disconnect", false);
+    let secret = secrets::read(table, secrets::DISCONNECT);
+    if let Some(secret) = &secret {
+        secrets::weigh(table, secrets::DISCONNECT, secret);
+    }
+    let to = match wanted {
+        Either::Flag(false) => {
+            if let Some(key) = secrets::DISCONNECT.given(table) {
+                table.report.warn(
+                    table.at(key),
+                    format!("`{key}` has no effect: sessions of this client are not ended."),
+                    "Add disconnect = true.",
+                );
+            }
+            return None;
+        }
+        Either::Flag(true) => None,
+        Either::Text(text) => {
+            let to = socket(table, "disconnect", text)?;
+            if to.port() == 0 || to.ip().is_unspecified() {
+                table.report.fault(
+                    table.at("disconnect"),
+                    format!("`disconnect`: nobody can be asked at {to}."),
+                    "Write the address and port where the gear takes Disconnect-Requests, such as \"192.0.2.10:3799\", or true.",
+                );
+            }
+            Some(SocketAddr::new(to.ip().to_canonical(), to.port()))
+        }
+    };
+    Some(Disconnect { to, secret })
 }
 
 fn addresses(table: &Table<'_>, known: &mut Vec<(IpNet, Place)>) -> Vec<IpNet> {

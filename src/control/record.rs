@@ -21,6 +21,8 @@ pub enum Deed {
     Unlock,
     /// Ends what a report began: account.
     ClearReport,
+    /// Has open sessions ended: account.
+    Disconnect,
     /// Removes every factor: account.
     Reset,
     /// Removes a factor: number, label, account.
@@ -38,12 +40,13 @@ pub enum Deed {
 }
 
 impl Deed {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::EnrolProven,
         Self::EnrolUnproven,
         Self::RecoveryCodes,
         Self::Unlock,
         Self::ClearReport,
+        Self::Disconnect,
         Self::Reset,
         Self::Remove,
         Self::Borrow,
@@ -61,6 +64,7 @@ impl Deed {
             Self::RecoveryCodes => ("makes", "make", "new recovery codes for {}"),
             Self::Unlock => ("unlocks", "unlock", "the codes of {}"),
             Self::ClearReport => ("clears", "clear", "the report of {}"),
+            Self::Disconnect => ("ends", "end", "the open sessions of {}"),
             Self::Reset => ("removes", "remove", "every factor of {}"),
             Self::Remove => ("removes", "remove", "factor {} ({}) of {}"),
             Self::Borrow => ("borrows", "borrow", "for a trial the client {}"),

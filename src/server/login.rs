@@ -1,6 +1,6 @@
 //! An Access-Request from its task's point of view: read it, have it decided, reply.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::duplicates::Ticket;
 use super::rejects::{self, Delay};
 use super::socket::{Local, Socket, canonical};
 use super::waiting::{self, Packet};
-use super::{Client, House, probe, reply, station};
-use crate::access::{Attempt, Credential, Verdict, Wait};
+use super::{Client, House, class, probe, reply, station};
+use crate::access::{Attempt, Credential, HANDLE, Verdict, Wait};
 use crate::account::{AttemptId, Decision, Durations, Outcome, Reason};
 use crate::secret::Secret;
 use crate::telemetry::Discard;
@@ -45,6 +45,16 @@ pub(super) struct Path {
 }
 
 impl Path {
+    /// The address of ours that the NAS asked.
+    pub(super) fn local(&self) -> Option<IpAddr> {
+        let address = match self.local {
+            Local::Bound => self.socket.address().ip(),
+            Local::V4(octets) => octets.into(),
+            Local::V6(octets, _) => IpAddr::from(octets).to_canonical(),
+        };
+        (!address.is_unspecified()).then_some(address)
+    }
+
     /// Sends; what cannot be sent is said, and asked for again by a retransmission.
     pub(super) fn send(&self, octets: &[u8]) {
         if let Err(error) = self.socket.reply(octets, self.peer, self.local) {
@@ -128,14 +138,14 @@ impl Drop for Fall {
 
 /// Does the work of one Access-Request.
 pub(super) async fn run(work: Work) {
-    let verdict = match credentials(&work.request, &work.known.client) {
+    let (verdict, attempt) = match credentials(&work.request, &work.known.client) {
         Ok(credentials) => decide(&work, credentials).await,
         Err(refusal) => refuse(&work, refusal),
     };
     if let Verdict::Wait(wait) = verdict {
         hold(work, wait);
     } else {
-        answer(work, &verdict);
+        answer(work, (&verdict, &attempt));
     }
 }
 
@@ -163,7 +173,7 @@ fn hold(work: Work, wait: Wait) {
 }
 
 /// Replies to a packet that was held.
-pub(super) fn answer_held(house: &Arc<House>, packet: Packet, verdict: &Verdict) {
+pub(super) fn answer_held(house: &Arc<House>, packet: Packet, decided: (&Verdict, &AttemptId)) {
     let Packet {
         known,
         request,
@@ -172,10 +182,10 @@ pub(super) fn answer_held(house: &Arc<House>, packet: Packet, verdict: &Verdict)
         received,
         ..
     } = packet;
-    send(house, &known, (request, path, ticket, received), verdict);
+    send(house, &known, (request, path, ticket, received), decided);
 }
 
-async fn decide(work: &Work, credentials: Credentials) -> Verdict {
+async fn decide(work: &Work, credentials: Credentials) -> (Verdict, AttemptId) {
     let rooms = &work.house.rooms;
     let attempt = attempt(work, credentials);
     let answers = attempt.state.is_some();
@@ -187,7 +197,7 @@ async fn decide(work: &Work, credentials: Credentials) -> Verdict {
             .telemetry
             .challenge_answered(&work.known.client.name, nas);
     }
-    answer.verdict
+    (answer.verdict, answer.decision.attempt.clone())
 }
 
 fn attempt(work: &Work, credentials: Credentials) -> Attempt {
@@ -217,7 +227,7 @@ fn hold_for(work: &Work) -> Duration {
     patience.saturating_sub(WAY_BACK)
 }
 
-fn refuse(work: &Work, refusal: Refusal) -> Verdict {
+fn refuse(work: &Work, refusal: Refusal) -> (Verdict, AttemptId) {
     let client = &work.known.client;
     let (station, station_from) = station::read(&work.request, &client.station);
     let took = work.received.elapsed().as_micros();
@@ -252,11 +262,11 @@ fn refuse(work: &Work, refusal: Refusal) -> Verdict {
             .count_refusal(typed.unwrap_or_default(), decision),
     };
     rooms.telemetry.decision(&decision);
-    client.policy.common_reject()
+    (client.policy.common_reject(), decision.attempt.clone())
 }
 
 /// Replies: a Reject at its time, anything else at once.
-fn answer(work: Work, verdict: &Verdict) {
+fn answer(work: Work, decided: (&Verdict, &AttemptId)) {
     let Work {
         house,
         known,
@@ -267,17 +277,19 @@ fn answer(work: Work, verdict: &Verdict) {
         received,
     } = work;
     drop(permit);
-    send(&house, &known, (request, path, ticket, received), verdict);
+    send(&house, &known, (request, path, ticket, received), decided);
 }
 
 fn send(
     house: &Arc<House>,
     known: &Arc<Known>,
     (request, path, ticket, received): (Request, Path, Ticket, Instant),
-    verdict: &Verdict,
+    (verdict, attempt): (&Verdict, &AttemptId),
 ) {
     let settings = house.settings.load();
-    let Some(octets) = reply::build(&request, &known.client, verdict, &settings.replies) else {
+    let class = class::of(&house.rooms.access, &known.client, attempt);
+    let decided = (verdict, class.as_ref().map(<[u8; HANDLE]>::as_slice));
+    let Some(octets) = reply::build(&request, &known.client, decided, &settings.replies) else {
         house.rooms.telemetry.discard(
             Discard::Undecided,
             path.peer,
@@ -292,6 +304,11 @@ fn send(
             "client {}: the reply does not fit a packet and became a Reject: its reply sets are too long",
             known.client.name
         );
+    }
+    if matches!(verdict, Verdict::Accept { .. }) {
+        house
+            .expected
+            .note_request(&known.client.name, &request, attempt);
     }
     let outgoing = Outgoing {
         reply: octets.into(),

@@ -1,9 +1,12 @@
 //! Listens for RADIUS: which client, is it a duplicate, is there room, send the reply.
 //!
-//! Not here: octets (`wire`) and verdicts (`access`). RFC 2865, 2866, 5080 §2.2.2, 5997.
+//! Not here: octets (`wire`) and verdicts (`access`). RFC 2865, 2866, 5080 §2.2.2, 5176 (as a sender),
+//! 5997.
 
 mod accounting;
+mod class;
 mod clients;
+mod disconnect;
 mod duplicates;
 mod listener;
 mod login;
@@ -35,6 +38,7 @@ use crate::secret::Secret;
 use crate::telemetry::Telemetry;
 use crate::wire::Signing;
 
+use class::Expected;
 use clients::Clients;
 use duplicates::Duplicates;
 use listener::Listener;
@@ -43,6 +47,7 @@ use rejects::Rejects;
 use socket::{Families, Port, Socket};
 use waiting::Waiting;
 
+pub use disconnect::Disconnect;
 pub use probe::Probe;
 pub use profile::{Again, Dialogue, GENERIC, Method, PROFILES, Profile, Signs};
 
@@ -112,6 +117,10 @@ pub struct Client {
     pub when_undecided: WhenUndecided,
     /// How long the NAS waits for an answer, all retransmissions together.
     pub patience: Duration,
+    /// Whether its Accepts carry a Class of ours, which its accounting brings back.
+    pub class: bool,
+    /// How its sessions are ended; none is not at all.
+    pub disconnect: Option<Disconnect>,
     /// What `access` needs to know.
     pub policy: Arc<ClientPolicy>,
 }
@@ -198,6 +207,7 @@ struct House {
     in_work: Arc<AtomicUsize>,
     rejects: Rejects<Outgoing>,
     waiting: Waiting,
+    expected: Expected,
     rooms: Rooms,
 }
 
@@ -230,6 +240,7 @@ impl Server {
             in_work: Arc::default(),
             rejects: Rejects::new(rejects::WAITING),
             waiting: Waiting::default(),
+            expected: Expected::default(),
             bound: Sockets::of(&settings),
             settings: ArcSwap::from_pointee(settings),
             rooms,
@@ -255,6 +266,10 @@ impl Server {
         if let Some(news) = self.house.rooms.access.news() {
             let (house, tasks) = (Arc::clone(&self.house), tracker.clone());
             tracker.spawn(waiting::run(house, news, tasks, stop.clone()));
+        }
+        if let Some(orders) = self.house.rooms.access.sessions_to_end() {
+            let (house, tasks) = (Arc::clone(&self.house), tracker.clone());
+            tracker.spawn(disconnect::run(house, orders, tasks, stop.clone()));
         }
         let house = Arc::clone(&self.house);
         let stop = stop.clone();

@@ -15,15 +15,15 @@ const EAP_FAILURE: u8 = 4;
 /// What reply sets hold.
 pub(super) type Sets = BTreeMap<Arc<str>, Vec<ReplyAttribute>>;
 
-/// Builds and signs the reply; none when nothing is to be answered.
+/// Builds and signs the reply, an Accept with a Class behind those of its reply sets; none when nothing is to be answered.
 pub(super) fn build(
     request: &Request,
     client: &Client,
-    verdict: &Verdict,
+    (verdict, class): (&Verdict, Option<&[u8]>),
     sets: &Sets,
 ) -> Option<Vec<u8>> {
     let reply = match verdict {
-        Verdict::Accept { reply } => accept(request, reply, sets),
+        Verdict::Accept { reply } => with_class(accept(request, reply, sets), class),
         Verdict::Reject { text } => reject(request, text.as_deref()),
         Verdict::Challenge { state, text } => with_text(
             Reply::to(request, Code::AccessChallenge).with(attribute::STATE, state),
@@ -51,6 +51,13 @@ fn accept<'a>(request: &'a Request, names: &[Arc<str>], sets: &Sets) -> Reply<'a
                 Some(vendor) => reply.with_vendor(vendor, attribute.kind, &attribute.value),
             },
         )
+}
+
+fn with_class<'a>(reply: Reply<'a>, class: Option<&[u8]>) -> Reply<'a> {
+    match class {
+        Some(class) => reply.with(attribute::CLASS, class),
+        None => reply,
+    }
 }
 
 /// A Reject of an EAP conversation holds EAP-Failure and no text (RFC 3579 §2.6.3, §2.6.5).
@@ -105,7 +112,7 @@ mod tests {
         };
         let staff = vec![value(None, 25, b"staff"), value(Some(9), 1, b"x=y")];
         let sets = Sets::from([("staff".into(), staff)]);
-        let octets = build(&request, client, verdict, &sets)?;
+        let octets = build(&request, client, (verdict, Some(b"handle")), &sets)?;
         Some(asked.answer(&octets, &client.secret).unwrap())
     }
 
@@ -119,7 +126,7 @@ mod tests {
         let client = client("vpn", &[]);
         let answer = built(Query::access(1), &client, &Verdict::Accept { reply }).unwrap();
         assert_eq!(answer.code(), Code::AccessAccept);
-        assert_eq!(values(&answer, 25), [b"staff"]);
+        assert_eq!(values(&answer, 25), [&b"staff"[..], b"handle"]);
         assert_eq!(values(&answer, 26), [b"\0\0\0\x09\x01\x05x=y"]);
     }
 

@@ -235,7 +235,7 @@ async fn answer(
     };
     house.rooms.telemetry.decision(&concluded.decision);
     for (packet, verdict) in packets.into_iter().zip(concluded.verdicts) {
-        login::answer_held(&house, packet, &verdict);
+        login::answer_held(&house, packet, (&verdict, &concluded.decision.attempt));
     }
 }
 

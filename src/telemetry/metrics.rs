@@ -56,6 +56,20 @@ impl EncodeLabelSet for Discarded {
     }
 }
 
+/// Sessions that were to end, by these.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct ToEnd {
+    client: ClientName,
+    outcome: &'static str,
+}
+
+impl EncodeLabelSet for ToEnd {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        put(encoder, "client", self.client.as_str())?;
+        put(encoder, "outcome", self.outcome)
+    }
+}
+
 /// What is counted for each client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct OfClient(ClientName);
@@ -96,6 +110,7 @@ pub(super) struct Metrics {
     lost: Counter,
     retransmissions: Family<OfClient, Counter>,
     accounting: Counter,
+    session_ends: Family<ToEnd, Counter>,
     health: Family<Part, Gauge>,
 }
 
@@ -113,6 +128,7 @@ impl Metrics {
             lost: Counter::default(),
             retransmissions: Family::default(),
             accounting: Counter::default(),
+            session_ends: Family::default(),
             health: Family::default(),
         };
         metrics.register_counters(log_lost);
@@ -148,6 +164,11 @@ impl Metrics {
             "accounting_records",
             "Accounting records kept",
             self.accounting.clone(),
+        );
+        registry.register(
+            "session_ends",
+            "Sessions that a NAS was to end",
+            self.session_ends.clone(),
         );
         registry.register(
             "log_lost_records",
@@ -228,6 +249,15 @@ impl Metrics {
         self.accounting.inc();
     }
 
+    /// Counts a session that was to end.
+    pub(super) fn session_end(&self, client: &ClientName, outcome: &'static str) {
+        let labels = ToEnd {
+            client: client.clone(),
+            outcome,
+        };
+        self.session_ends.get_or_create(&labels).inc();
+    }
+
     /// Shows a part of the house as up or down.
     pub(super) fn health(&self, part: &'static str, name: &str, up: bool) {
         let labels = Part {
@@ -274,6 +304,7 @@ mod tests {
         metrics.discard(Discard::Full, Some(&ClientName::new("vpn")));
         metrics.lost(7);
         metrics.retransmission(&ClientName::new("vpn"));
+        metrics.session_end(&ClientName::new("vpn"), "ended");
         metrics.health("directory", "campus", true);
         let page = metrics.render();
         for line in [
@@ -283,6 +314,7 @@ mod tests {
             "sekisho_lost_packets_total 7",
             "sekisho_retransmissions_total{client=\"vpn\"} 1",
             "sekisho_accounting_records_total 0",
+            "sekisho_session_ends_total{client=\"vpn\",outcome=\"ended\"} 1",
             "sekisho_log_lost_records_total 0",
             "sekisho_health{part=\"directory\",name=\"campus\"} 1",
             "sekisho_decision_duration_seconds_count 2",

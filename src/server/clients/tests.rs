@@ -15,6 +15,8 @@ pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
         station: Vec::new(),
         when_undecided: WhenUndecided::Discard,
         patience: Duration::from_secs(30),
+        class: true,
+        disconnect: None,
         policy: Arc::new(ClientPolicy {
             name: ClientName::new(name),
             label: crate::access::Label::default(),

@@ -194,6 +194,8 @@ fn client(name: &str, network: &str, secret: &str) -> Client {
         station: Vec::new(),
         when_undecided: WhenUndecided::Reject,
         patience: Duration::from_secs(10),
+        class: true,
+        disconnect: None,
         policy: Arc::new(ClientPolicy {
             name: ClientName::new(name),
             label: Label::default(),
