@@ -174,7 +174,7 @@ fn client(root: &Table<'_>, table: &Table<'_>, known: &mut Vec<(IpNet, Place)>) 
             .choice("when-undecided", UNDECIDED, "discard")
             .unwrap_or_default(),
         patience: gear.policy.patience,
-        class: table.flag("class", gear.profile.class),
+        class: gear.class,
         disconnect: disconnect(table),
         policy: Arc::new(gear.policy),
     }

@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_session_is_expected_of_one_client_for_a_while() {
-        let (expected, now) = (Expected::default(), crate::clock::Clock::system().instant());
+        let (expected, now) = (Expected::default(), Instant::now());
         let (vpn, wifi) = (ClientName::new("vpn"), ClientName::new("wifi"));
         expected.note((&vpn, b"S1"), &attempt(1), now);
         assert_eq!(expected.find(&vpn, b"S1", now), Some(attempt(1)));
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_oldest_gives_way_and_the_table_stays_bounded() {
-        let (expected, now) = (Expected::default(), crate::clock::Clock::system().instant());
+        let (expected, now) = (Expected::default(), Instant::now());
         let vpn = ClientName::new("vpn");
         for number in 0..=i64::try_from(EXPECTED).unwrap() {
             expected.note((&vpn, &number.to_be_bytes()), &attempt(number), now);

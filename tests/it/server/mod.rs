@@ -7,6 +7,7 @@ mod listening;
 mod metrics;
 mod push;
 mod refusals;
+mod sessions;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;

@@ -13,6 +13,8 @@ mod rfc2866;
 #[cfg(test)]
 mod rfc3579;
 #[cfg(test)]
+mod rfc5176;
+#[cfg(test)]
 mod rfc5997;
 #[cfg(test)]
 mod rfc6929;
