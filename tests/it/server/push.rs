@@ -123,7 +123,7 @@ fn listen(deciding: &Deciding, patience: Duration) -> (Server, TaskTracker, Canc
     (server, tracker, stop)
 }
 
-fn calling_station() -> StationSource {
+pub(super) fn calling_station() -> StationSource {
     StationSource {
         name: "Calling-Station-Id".into(),
         vendor: None,

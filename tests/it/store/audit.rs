@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sekisho::account::{AccountKey, AttemptId, ClientName, Outcome, Reason, Station};
-use sekisho::store::{AccountingRecord, Recorded, Store, Told, Wanted};
+use sekisho::store::{AccountingRecord, Joining, Recorded, Store, Told, Wanted};
 
 use super::{Shop, accept, account, decision, failure, open, settings, shop};
 

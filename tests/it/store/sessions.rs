@@ -81,12 +81,18 @@ async fn a_session_begins_goes_on_and_ends() {
     let joined = || joining(&attempt, b"ap1");
     account_for(&shop, record(&shop, "S1", START, 0), joined()).await;
     let begun = only(&shop, &hanako).await;
-    assert_eq!((begun.account.clone(), begun.attempt.clone()), (hanako.clone(), attempt.clone()));
+    assert_eq!(
+        (begun.account.clone(), begun.attempt.clone()),
+        (hanako.clone(), attempt.clone())
+    );
     assert_eq!(end(&begun), None);
     assert_eq!(begun.facts.named, [44, 3, 1]);
     shop.clock.shift_by(60_000);
     // Gear that brings its Class at the start alone.
-    let unnamed = Joining { attempt: None, ..joined() };
+    let unnamed = Joining {
+        attempt: None,
+        ..joined()
+    };
     account_for(&shop, record(&shop, "S1", INTERIM, 10), unnamed.clone()).await;
     assert_eq!(only(&shop, &hanako).await.facts.details["octets-in"], 10);
     shop.clock.shift_by(60_000);
@@ -100,10 +106,18 @@ async fn a_session_begins_goes_on_and_ends() {
     assert!((120..130).contains(&lasted.as_secs()), "{lasted:?}");
     // What comes late, or again, changes nothing.
     for status in [START, INTERIM, STOP] {
-        account_for(&shop, record(&shop, "S1", status, 99), joining(&attempt, b"ap1")).await;
+        account_for(
+            &shop,
+            record(&shop, "S1", status, 99),
+            joining(&attempt, b"ap1"),
+        )
+        .await;
     }
     let still = only(&shop, &hanako).await;
-    assert_eq!((still.ended, still.facts.details), (over.ended, over.facts.details));
+    assert_eq!(
+        (still.ended, still.facts.details),
+        (over.ended, over.facts.details)
+    );
 }
 
 #[tokio::test]
@@ -121,9 +135,15 @@ async fn what_names_no_login_is_kept_and_is_no_session() {
     let unknown = AttemptId::new(Timestamp::from_millis(0));
     for (record, joining) in [
         (record(&shop, "S1", START, 0), Joining::default()),
-        (record(&shop, "S2", START, 0), joining(&refused_attempt, b"ap1")),
+        (
+            record(&shop, "S2", START, 0),
+            joining(&refused_attempt, b"ap1"),
+        ),
         (record(&shop, "S3", START, 0), joining(&unknown, b"ap1")),
-        (elsewhere(record(&shop, "S4", START, 0)), joining(&let_in, b"ap1")),
+        (
+            elsewhere(record(&shop, "S4", START, 0)),
+            joining(&let_in, b"ap1"),
+        ),
         (record(&shop, "S5", 15, 0), joining(&let_in, b"ap1")),
     ] {
         let said = record.session.clone();
@@ -140,21 +160,35 @@ async fn a_nas_that_starts_anew_has_no_sessions_and_others_keep_theirs() {
     for (who, nas) in [(&hanako, &b"ap1"[..]), (&taro, b"ap2"), (&jiro, b"ap1")] {
         let attempt = login(&shop, who).await;
         let session = format!("S-{who}");
-        account_for(&shop, record(&shop, &session, START, 0), joining(&attempt, nas)).await;
+        account_for(
+            &shop,
+            record(&shop, &session, START, 0),
+            joining(&attempt, nas),
+        )
+        .await;
         // Jiro's begins after what the NAS tells late.
         shop.clock.shift_by(30_000);
     }
     for status in [ON, OFF] {
         let mut restart = record(&shop, "boot", status, 0);
         restart.details = serde_json::json!({ "delay": 45 });
-        let from = Joining { nas: b"ap1".to_vec(), ..Joining::default() };
+        let from = Joining {
+            nas: b"ap1".to_vec(),
+            ..Joining::default()
+        };
         account_for(&shop, restart, from).await;
-        assert_eq!(end(&only(&shop, &hanako).await), Some(SessionEnd::Restarted));
+        assert_eq!(
+            end(&only(&shop, &hanako).await),
+            Some(SessionEnd::Restarted)
+        );
         assert_eq!(end(&only(&shop, &taro).await), None);
         assert_eq!(end(&only(&shop, &jiro).await), None);
     }
     shop.clock.shift_by(1000);
-    let from = Joining { nas: b"ap1".to_vec(), ..Joining::default() };
+    let from = Joining {
+        nas: b"ap1".to_vec(),
+        ..Joining::default()
+    };
     account_for(&shop, record(&shop, "boot", OFF, 0), from).await;
     assert_eq!(end(&only(&shop, &jiro).await), Some(SessionEnd::Restarted));
 }
@@ -167,18 +201,35 @@ async fn a_session_of_which_nothing_is_heard_is_over_until_it_is_heard_of() {
     let [first, second] = &attempts;
     account_for(&shop, record(&shop, "S1", START, 0), joining(first, b"a")).await;
     account_for(&shop, record(&shop, "S2", START, 0), joining(second, b"a")).await;
-    account_for(&shop, record(&shop, "S2", INTERIM, 1), joining(second, b"a")).await;
+    account_for(
+        &shop,
+        record(&shop, "S2", INTERIM, 1),
+        joining(second, b"a"),
+    )
+    .await;
     shop.clock.shift_by(DAY + 1000);
     shop.store.sweep().await.unwrap();
-    assert_eq!(end(&only(&shop, &quiet).await), None, "it sends no interim records");
+    assert_eq!(
+        end(&only(&shop, &quiet).await),
+        None,
+        "it sends no interim records"
+    );
     assert_eq!(end(&only(&shop, &chatty).await), Some(SessionEnd::Silent));
-    account_for(&shop, record(&shop, "S2", INTERIM, 2), joining(second, b"a")).await;
+    account_for(
+        &shop,
+        record(&shop, "S2", INTERIM, 2),
+        joining(second, b"a"),
+    )
+    .await;
     assert_eq!(end(&only(&shop, &chatty).await), None);
     shop.clock.shift_by(6 * DAY + 1000);
     shop.store.sweep().await.unwrap();
     assert_eq!(end(&only(&shop, &quiet).await), Some(SessionEnd::Silent));
     account_for(&shop, record(&shop, "S1", STOP, 3), joining(first, b"a")).await;
-    assert_eq!(end(&only(&shop, &quiet).await), Some(SessionEnd::Stopped(Some(4))));
+    assert_eq!(
+        end(&only(&shop, &quiet).await),
+        Some(SessionEnd::Stopped(Some(4)))
+    );
 }
 
 #[tokio::test]
@@ -188,7 +239,12 @@ async fn a_number_that_is_given_to_somebody_else_ends_the_session_before() {
     let (first, second) = (login(&shop, &hanako).await, login(&shop, &hanako).await);
     account_for(&shop, record(&shop, "S1", START, 0), joining(&first, b"a")).await;
     // Proven anew in the same session.
-    account_for(&shop, record(&shop, "S1", INTERIM, 1), joining(&second, b"a")).await;
+    account_for(
+        &shop,
+        record(&shop, "S1", INTERIM, 1),
+        joining(&second, b"a"),
+    )
+    .await;
     let one = only(&shop, &hanako).await;
     assert_eq!((end(&one), one.attempt), (None, second));
     let other = login(&shop, &taro).await;
@@ -207,29 +263,52 @@ async fn what_came_of_asking_is_kept_and_an_answer_ends_the_session() {
     let shop = shop();
     let hanako = account("hanako");
     let attempt = login(&shop, &hanako).await;
-    account_for(&shop, record(&shop, "S1", START, 0), joining(&attempt, b"a")).await;
+    account_for(
+        &shop,
+        record(&shop, "S1", START, 0),
+        joining(&attempt, b"a"),
+    )
+    .await;
     let id = only(&shop, &hanako).await.id;
     let asked = |outcome| EndAsked {
         at: shop.clock.now(),
         why: EndWhy::Operator,
         outcome,
     };
-    for outcome in [EndOutcome::Unanswered, EndOutcome::Refused(Some(503)), EndOutcome::Off] {
+    for outcome in [
+        EndOutcome::Unanswered,
+        EndOutcome::Refused(Some(503)),
+        EndOutcome::Off,
+    ] {
         shop.store.record_end(id, asked(outcome)).await.unwrap();
         let session = only(&shop, &hanako).await;
         assert_eq!(end(&session), None, "{outcome:?}");
         assert_eq!(session.facts.asked.unwrap().outcome, outcome);
     }
-    shop.store.record_end(id, asked(EndOutcome::Ended)).await.unwrap();
-    assert_eq!(end(&only(&shop, &hanako).await), Some(SessionEnd::Disconnected));
+    shop.store
+        .record_end(id, asked(EndOutcome::Ended))
+        .await
+        .unwrap();
+    assert_eq!(
+        end(&only(&shop, &hanako).await),
+        Some(SessionEnd::Disconnected)
+    );
     // The Stop that follows has the last counts; the reason stays ours.
-    account_for(&shop, record(&shop, "S1", STOP, 77), joining(&attempt, b"a")).await;
+    account_for(
+        &shop,
+        record(&shop, "S1", STOP, 77),
+        joining(&attempt, b"a"),
+    )
+    .await;
     let over = only(&shop, &hanako).await;
     assert_eq!(end(&over), Some(SessionEnd::Disconnected));
     assert_eq!(over.facts.details["octets-in"], 77);
     assert_eq!(over.facts.asked.unwrap().outcome, EndOutcome::Ended);
     // Nobody's session: nothing happens.
-    shop.store.record_end(id + 1, asked(EndOutcome::Ended)).await.unwrap();
+    shop.store
+        .record_end(id + 1, asked(EndOutcome::Ended))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -248,7 +327,11 @@ async fn a_session_whose_login_was_reported_before_it_was_heard_of_is_to_end() {
     // On campus logins go on, and are not reported.
     let after = login(&shop, &hanako).await;
     let start = record(&shop, "S2", START, 0);
-    assert!(account_for(&shop, start, joining(&after, b"a")).await.is_none());
+    assert!(
+        account_for(&shop, start, joining(&after, b"a"))
+            .await
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -256,12 +339,22 @@ async fn sessions_are_bounded_and_open_ones_are_kept_longer() {
     let shop = shop();
     let hanako = account("hanako");
     let attempt = login(&shop, &hanako).await;
-    account_for(&shop, record(&shop, "open", START, 0), joining(&attempt, b"a")).await;
+    account_for(
+        &shop,
+        record(&shop, "open", START, 0),
+        joining(&attempt, b"a"),
+    )
+    .await;
     for number in 0..40 {
         let attempt = login(&shop, &hanako).await;
         let session = format!("S{number}");
         for status in [START, STOP] {
-            account_for(&shop, record(&shop, &session, status, 0), joining(&attempt, b"a")).await;
+            account_for(
+                &shop,
+                record(&shop, &session, status, 0),
+                joining(&attempt, b"a"),
+            )
+            .await;
         }
     }
     let kept = sessions(&shop, &hanako).await;
@@ -281,7 +374,12 @@ async fn the_story_of_an_account_and_of_an_attempt_tells_its_sessions() {
     let (first, second) = (login(&shop, &hanako).await, login(&shop, &hanako).await);
     shop.clock.shift_by(1000);
     for (attempt, session) in [(&first, "S1"), (&second, "S2")] {
-        account_for(&shop, record(&shop, session, START, 0), joining(attempt, b"a")).await;
+        account_for(
+            &shop,
+            record(&shop, session, START, 0),
+            joining(attempt, b"a"),
+        )
+        .await;
     }
     let told = |story: Vec<Told>| -> Vec<String> {
         story

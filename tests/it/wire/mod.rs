@@ -5,7 +5,7 @@
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
-mod radclient;
+pub mod radclient;
 #[cfg(test)]
 mod rfc2865;
 #[cfg(test)]

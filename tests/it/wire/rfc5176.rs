@@ -18,7 +18,10 @@ fn asked() -> Asked {
 fn answer(code: u8, asked: &[u8], over: Option<&[u8]>) -> Vec<u8> {
     let mut octets = packet(code, &[101, 6, 0, 0, 1, 0xf7]);
     if let Some(over) = over {
-        let mut signed = packet(code, &[&[80, 18][..], &[0; 16], &[101, 6, 0, 0, 1, 0xf7]].concat());
+        let mut signed = packet(
+            code,
+            &[&[80, 18][..], &[0; 16], &[101, 6, 0, 0, 1, 0xf7]].concat(),
+        );
         signed.splice(4..20, over.iter().copied());
         let mac = super::radclient::hmac_md5(SECRET, &signed);
         signed.splice(22..38, mac);
