@@ -3,7 +3,8 @@
 //! Ending one is asked of the NAS by `server`, beside whoever wants it: a report does not wait for gear. No login is decided by
 //! what is known here.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -43,6 +44,9 @@ pub struct SessionToEnd {
 /// A session that was to end, and what came of it.
 pub type SessionEnded = (AccountedSession, EndOutcome);
 
+/// Those of an account, or of one of its stations.
+type Whose = (AccountId, Option<Station>);
+
 /// Makes handles, and reads them. The key is made of what the store keeps: the same after a restart, as sessions go on.
 pub(super) struct Handles(Key);
 
@@ -71,6 +75,8 @@ pub(super) struct Sessions {
     clock: Clock,
     pub(super) handles: Handles,
     tasks: TaskTracker,
+    /// Whose sessions are being ended beside whoever wants it, and whether that is wanted (again).
+    in_work: Mutex<HashMap<Whose, bool>>,
     tell: mpsc::Sender<SessionToEnd>,
     hear: Mutex<Option<mpsc::Receiver<SessionToEnd>>>,
 }
@@ -83,6 +89,7 @@ impl Sessions {
             store,
             clock,
             tasks,
+            in_work: Mutex::default(),
             tell,
             hear: Mutex::new(Some(hear)),
         }
@@ -124,20 +131,34 @@ impl Sessions {
         Ok(self.end_all(open, why).await)
     }
 
-    /// The same, beside whoever wants it.
+    /// The same, beside whoever wants it. Who wants it again meanwhile has it done once more at the end: however often somebody
+    /// reports, gear is not asked more often than it can answer.
     pub(super) fn end_beside(
         self: &Arc<Self>,
         account: &AccountId,
         station: Option<&Station>,
         why: EndWhy,
     ) {
-        let (account, station) = (account.clone(), station.cloned());
-        let sessions = Arc::clone(self);
+        let whose = (account.clone(), station.cloned());
+        if self.in_work().insert(whose.clone(), true).is_some() {
+            return;
+        }
+        let turn = Turn {
+            sessions: Arc::clone(self),
+            whose,
+        };
         self.tasks.spawn(async move {
-            if let Err(error) = sessions.end(&account, station.as_ref(), why).await {
-                log::error!("the sessions of {account} were not ended: {error}");
+            while turn.goes_on() {
+                let (sessions, (account, station)) = (&turn.sessions, &turn.whose);
+                if let Err(error) = sessions.end(account, station.as_ref(), why).await {
+                    log::error!("the sessions of {account} were not ended: {error}");
+                }
             }
         });
+    }
+
+    fn in_work(&self) -> MutexGuard<'_, HashMap<Whose, bool>> {
+        self.in_work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn end_all(&self, open: Vec<AccountedSession>, why: EndWhy) -> Vec<SessionEnded> {
@@ -175,6 +196,32 @@ impl Sessions {
         if let Err(error) = self.store.record_end(session.id, asked).await {
             let (name, outcome) = (&session.facts.name, outcome.as_str());
             log::error!("a session of {name} is {outcome}, which was not recorded: {error}");
+        }
+    }
+}
+
+/// The one task that ends somebody's sessions.
+struct Turn {
+    sessions: Arc<Sessions>,
+    whose: Whose,
+}
+
+impl Turn {
+    /// Whether it is wanted (again); otherwise the turn is over.
+    fn goes_on(&self) -> bool {
+        let mut in_work = self.sessions.in_work();
+        let wanted = in_work.get_mut(&self.whose).is_some_and(std::mem::take);
+        if !wanted {
+            in_work.remove(&self.whose);
+        }
+        wanted
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.sessions.in_work().remove(&self.whose);
         }
     }
 }

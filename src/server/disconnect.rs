@@ -14,18 +14,17 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::socket::DATAGRAM_OCTETS;
 use super::{Client, House};
 use crate::access::{AccountedSession, EndOutcome, SessionToEnd};
 use crate::clock::Timestamp;
 use crate::secret::{Secret, random_array};
 use crate::telemetry::SessionOf;
-use crate::wire::{Asked, Code, Query, Request, attribute};
+use crate::wire::{Asked, Code, PACKET_OCTETS, Query, Request, attribute};
 
 /// The port of RFC 5176 §2.1.
 const PORT: u16 = 3799;
-/// NASes asked at once: each costs a socket, and all sessions of a person who reports are among them.
-const AT_ONCE: usize = 64;
+/// Sessions that NASes are asked about at once: each costs a socket and a buffer, and a person who reports has 32 at the most.
+const AT_ONCE: usize = 256;
 /// How long an answer is waited for after the first sending; the double after each further one (RFC 5080 §2.2.1).
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// How often a request is sent: with 2, 4 and 8 s between them a NAS has a quarter of a minute, for which an operator can wait.
@@ -194,7 +193,7 @@ async fn open(to: SocketAddr, from: Option<IpAddr>) -> io::Result<UdpSocket> {
 
 /// Waits for an answer that can be believed; anything else is as if it had not come.
 async fn answer(socket: &UdpSocket, asked: &Asked, secret: &Secret) -> EndOutcome {
-    let mut octets = vec![0; DATAGRAM_OCTETS];
+    let mut octets = vec![0; PACKET_OCTETS];
     loop {
         let Ok(length) = socket.recv(&mut octets).await else {
             // Nobody listens there now. Anybody could have us told so.

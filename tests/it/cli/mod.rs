@@ -3,7 +3,7 @@
 mod control;
 mod desk;
 mod gear;
-mod sessions;
+pub mod sessions;
 mod start;
 mod usage;
 

@@ -13,13 +13,13 @@ use crate::support::daemon::{Daemon, SECRET, code};
 use crate::support::nas::Reply;
 use crate::wire::radclient::md5;
 
-const ACK: u8 = 41;
+pub(crate) const ACK: u8 = 41;
 const NAK: u8 = 42;
 /// Error-Cause "Session Context Not Removable".
 const NOT_REMOVABLE: &[u8] = &[101, 6, 0, 0, 1, 0xf8];
 
 /// Gear that answers one Disconnect-Request so.
-fn gear(socket: UdpSocket, code: u8, attributes: &'static [u8]) -> JoinHandle<()> {
+pub(crate) fn gear(socket: UdpSocket, code: u8, attributes: &'static [u8]) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut asked = [0; 4096];
         socket
@@ -41,7 +41,7 @@ fn open(daemon: &Daemon, user: &str, password: &str) {
     account_for(daemon, &accept, 1);
 }
 
-fn account_for(daemon: &Daemon, accept: &Reply, status: u8) {
+pub(crate) fn account_for(daemon: &Daemon, accept: &Reply, status: u8) {
     let secret = Secret::from(SECRET);
     let asked = Query::accounting(1)
         .with(40, &[0, 0, 0, status])

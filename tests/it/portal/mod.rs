@@ -7,6 +7,7 @@ mod odd;
 mod pairing;
 mod phone;
 mod rings;
+mod sessions;
 mod signin;
 pub mod visitor;
 

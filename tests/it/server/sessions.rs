@@ -280,6 +280,29 @@ async fn a_report_at_the_portal_ends_the_session_and_waits_for_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_reports_again_and_again_has_gear_asked_no_oftener() {
+    let gear = Gear::new(SECRET);
+    let house = House::asking(&gear);
+    house.open(b"S1");
+    let (hanako, access) = (house.hanako().await, &house.deciding.access);
+    for _ in 0..100 {
+        access.end_sessions_beside(&hanako, None, EndWhy::Reported);
+    }
+    let asked = beside(move || {
+        let first = gear.take(PATIENCE).expect("a Disconnect-Request");
+        let second = gear.take(Duration::from_millis(500));
+        gear.send(&gear.answer(&first, 41, &[]), &first);
+        (second, gear.take(Duration::from_secs(3)))
+    });
+    let (second, after) = asked.await;
+    assert!(second.is_none() && after.is_none(), "{second:?} {after:?}");
+    assert_eq!(
+        house.recorded().await,
+        (EndWhy::Reported, EndOutcome::Ended)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_begins_after_the_report_of_its_login_is_ended() {
     let gear = Gear::new(SECRET);
     let house = House::asking(&gear);
@@ -335,7 +358,7 @@ async fn gear_that_says_nothing_is_asked_three_times_and_given_up() {
     let asked = beside(move || {
         let mut times = Vec::new();
         while gear.take(Duration::from_secs(11)).is_some() {
-            times.push(std::time::Instant::now());
+            times.push(tokio::time::Instant::now());
         }
         times
     });

@@ -4,12 +4,13 @@ use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::SECRET;
 use super::gear::Gear;
-use super::{PATIENCE, SECRET};
+use crate::support::daemon::wait;
 use crate::support::ports;
 
 /// A FreeRADIUS that takes Disconnect-Requests.
@@ -59,11 +60,10 @@ impl FreeRadius {
             folder,
             address,
         };
-        let begun = Instant::now();
-        while !started.log().contains("Ready to process requests") {
-            assert!(begun.elapsed() < PATIENCE, "{}", started.log());
-            std::thread::yield_now();
-        }
+        wait(
+            || started.log().contains("Ready to process requests"),
+            || started.log(),
+        );
         started
     }
 
