@@ -1,5 +1,6 @@
 //! Disconnect-Request, as a sender: how it is signed, and which answers are believed.
 
+use proptest::prelude::*;
 use sekisho::secret::Secret;
 use sekisho::wire::{Asked, BadAnswer, Code, Malformed, Query, Request, attribute};
 
@@ -95,6 +96,16 @@ fn an_ack_answers_nothing_else() {
     let octets = answer(41, login.octets(), None);
     let refused = login.answer(&octets, &secret()).unwrap_err();
     assert_eq!(refused, BadAnswer::Malformed);
+}
+
+proptest! {
+    #[test]
+    fn octets_of_any_kind_are_no_answer(mut octets in prop::collection::vec(any::<u8>(), 0..300), fit: bool) {
+        if let (true, [code, identifier, high, low, ..]) = (fit, octets.as_mut_slice()) {
+            (*code, *identifier, *high, *low) = (41, 7, 0, 60);
+        }
+        prop_assert!(asked().answer(&octets, &secret()).is_err());
+    }
 }
 
 #[test]
