@@ -7,14 +7,14 @@ mod words;
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::audit::decisions_of_attempt;
 use super::database::statement;
 use super::people::number;
 use super::writer::Writing;
 use super::{AccountingRecord, Error, Store};
-use crate::account::{AccountId, AttemptId, ClientName, Decision, Outcome};
+use crate::account::{AccountId, AttemptId, ClientName, Decision, Outcome, Station};
 use crate::clock::Timestamp;
 pub use words::{
     Accounted, AccountedSession, EndAsked, EndOutcome, EndWhy, Joining, SessionEnd, SessionFacts,
@@ -132,7 +132,9 @@ impl Writing {
     ) -> Result<Option<Box<AccountedSession>>, Error> {
         let session = record.session.as_bytes();
         let key = short(self.digest.digest(&[b"accounted session", scope, session]));
-        let known = one(self.connection.prepare_cached(FIND)?, &key)?;
+        // A late record is of its own login's session, though the NAS has given the number to another since.
+        let attempt = joining.attempt.as_ref().map(AttemptId::as_str);
+        let known = one(self.connection.prepare_cached(FIND)?, (&key, attempt))?;
         match (known, &joining.attempt) {
             (Some(known), attempt) if attempt.as_ref().is_none_or(|of| *of == known.attempt) => {
                 self.go_on(known, record, joining)?;
@@ -235,12 +237,13 @@ impl Writing {
             (ended @ Some((_, SessionEnd::Disconnected)), STOP) => ended,
             (Some(_), _) => return Ok(()),
         };
-        let asked = session.facts.asked.take();
-        let counted = session.facts.details.take();
-        session.facts = facts(record, joining);
-        session.facts.asked = asked;
+        let before = std::mem::replace(&mut session.facts, facts(record, joining));
+        session.facts.asked = before.asked;
         if record.status == START {
-            session.facts.details = counted;
+            session.facts.details = before.details;
+        }
+        if record.station == Station::Unknown {
+            session.facts.station = before.station;
         }
         self.save_session(&session, Some(heard_until(record)))
     }
@@ -266,7 +269,7 @@ impl Writing {
 
     fn record_end(&self, session: i64, asked: &EndAsked) -> Result<(), Error> {
         let known = self.connection.prepare_cached(SESSION)?;
-        let Some(mut session) = one(known, session)? else {
+        let Some(mut session) = one(known, [session])? else {
             return Ok(());
         };
         session.facts.asked = Some(asked.clone());
@@ -302,9 +305,9 @@ pub(super) fn sessions_of(
 
 fn one(
     mut statement: rusqlite::CachedStatement<'_>,
-    by: impl rusqlite::ToSql,
+    by: impl Params,
 ) -> Result<Option<AccountedSession>, Error> {
-    let found = statement.query_row([by], |row| Ok(read(row))).optional()?;
+    let found = statement.query_row(by, |row| Ok(read(row))).optional()?;
     found.transpose()
 }
 

@@ -1,7 +1,7 @@
 -- :find-session
 SELECT s.id, account.stable, s.attempt, s.begun, s.ended, s.how, s.body
 FROM accounted_session AS s JOIN account ON account.id = s.account
-WHERE s.key = ?1 ORDER BY s.id DESC LIMIT 1
+WHERE s.key = ?1 ORDER BY s.attempt IS ?2 DESC, s.id DESC LIMIT 1
 
 -- :session
 SELECT s.id, account.stable, s.attempt, s.begun, s.ended, s.how, s.body

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sekisho::account::{AccountId, AttemptId, ClientName, Outcome, Reason};
+use sekisho::account::{AccountId, AttemptId, ClientName, Outcome, Reason, Station};
 use sekisho::clock::Timestamp;
 use sekisho::store::{
     AccountedSession, AccountingRecord, EndAsked, EndOutcome, EndWhy, Joining, Recorded,
@@ -92,7 +92,10 @@ async fn a_session_begins_goes_on_and_ends() {
         attempt: None,
         ..joined()
     };
-    account_for(&shop, record(&shop, "S1", INTERIM, 10), unnamed.clone()).await;
+    let mut interim = record(&shop, "S1", INTERIM, 10);
+    interim.station = Station::Unknown;
+    account_for(&shop, interim, unnamed.clone()).await;
+    assert_eq!(only(&shop, &hanako).await.facts.station, super::station());
     assert_eq!(only(&shop, &hanako).await.facts.details["octets-in"], 10);
     shop.clock.shift_by(60_000);
     account_for(&shop, record(&shop, "S1", STOP, 30), unnamed).await;
@@ -248,6 +251,14 @@ async fn a_number_that_is_given_to_somebody_else_ends_the_session_before() {
     assert_eq!((end(&one), one.attempt), (None, second));
     let other = login(&shop, &taro).await;
     account_for(&shop, record(&shop, "S1", START, 2), joining(&other, b"a")).await;
+    assert_eq!(end(&only(&shop, &hanako).await), Some(SessionEnd::Replaced));
+    assert_eq!(end(&only(&shop, &taro).await), None);
+    // Hanako's late Stop is of her own session.
+    let (late, second) = (
+        record(&shop, "S1", STOP, 9),
+        only(&shop, &hanako).await.attempt,
+    );
+    account_for(&shop, late, joining(&second, b"a")).await;
     assert_eq!(end(&only(&shop, &hanako).await), Some(SessionEnd::Replaced));
     assert_eq!(end(&only(&shop, &taro).await), None);
     // The same number at another NAS is another session.
