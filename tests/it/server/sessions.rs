@@ -1,8 +1,9 @@
 //! Accounting joined to logins, and Disconnect-Requests as a NAS sees them: a socket of the test that reads each octet by itself,
-//! and FreeRADIUS in the place of the gear.
+//! and FreeRADIUS and hostapd in the place of the gear.
 
 mod freeradius;
 mod gear;
+mod hostapd;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use self::freeradius::FreeRadius;
 use self::gear::Gear;
+use self::hostapd::Hostapd;
 use super::push::calling_station;
 use super::{Nas, PATIENCE, SECRET, client, quiet, settings};
 use crate::access::house::{CAMPUS, House as Deciding};
@@ -90,6 +92,11 @@ impl House {
     }
 
     fn account_for(&self, status: u8, session: &[u8], class: Option<&[u8]>) {
+        self.account_from(CAMPUS, (status, session, class));
+    }
+
+    fn account_from(&self, station: &str, told: (u8, &[u8], Option<&[u8]>)) {
+        let (status, session, class) = told;
         let nas = Nas::new(self.server.addresses().1[0]);
         let query = Query::accounting(1)
             .with(ACCT_STATUS_TYPE, &[0, 0, 0, status])
@@ -97,7 +104,7 @@ impl House {
             .with(USER_NAME, b"Hanako@example.ac.jp")
             .with(NAS_IP_ADDRESS, &[192, 0, 2, 77])
             .with(NAS_IDENTIFIER, b"ap-7")
-            .with(CALLING_STATION_ID, CAMPUS.as_bytes());
+            .with(CALLING_STATION_ID, station.as_bytes());
         let query = match class {
             Some(class) => query.with(CLASS, class),
             None => query,
@@ -396,6 +403,19 @@ async fn freeradius_in_the_place_of_the_gear_takes_our_requests() {
     let outcomes = house.end().await;
     let expected = [EndOutcome::Refused(Some(503)), EndOutcome::Ended];
     assert_eq!(outcomes, expected, "{}", freeradius.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostapd_in_the_place_of_the_gear_finds_no_fault_but_the_absent_station() {
+    for (identifier, cause) in [("ap-7", 503), ("ap-8", 403)] {
+        let hostapd = Hostapd::start(identifier);
+        let to = Some(hostapd.address);
+        let house = House::start(|vpn| vpn.disconnect = Some(Disconnect { to, secret: None }));
+        let class = house.login("hanako", b"another").expect("a Class");
+        house.account_from("00-1B-63-84-45-E6", (START, b"S1", Some(&class)));
+        let refused = EndOutcome::Refused(Some(cause));
+        assert_eq!(house.end().await, [refused], "{}", hostapd.log());
+    }
 }
 
 /// Codes 40 to 45 are for NASes: nobody here hears them.
