@@ -19,8 +19,8 @@ use sekisho::config;
 use sekisho::factor::{DeviceKey, Response, Signer, Totp};
 use sekisho::secret::Secret;
 use sekisho::store::{
-    ChallengeFacts, Crossing, DecidedBy, NewDevice, NewPrompt, Paired, Prompt, PromptDecided,
-    PromptOpened, Proof, Store, master_key,
+    ChallengeFacts, Crossing, DecidedBy, Lasting, NewDevice, NewPrompt, Paired, Prompt,
+    PromptDecided, PromptOpened, Proof, Store, master_key,
 };
 use sekisho::wire::Query;
 
@@ -227,6 +227,7 @@ async fn prove(store: &Store, (account, name): (&AccountId, &str), device: i64) 
             reply: Vec::new(),
             language: Language::Both,
             number_end: None,
+            lasting: Lasting::default(),
         },
         crossing: Crossing::None,
         digits: 0,

@@ -1,6 +1,10 @@
 //! What is done with the fuzzer's octets. The integration tests replay the corpus through these.
 
+mod eap;
+
 use std::time::Duration;
+
+pub use eap::eap;
 
 use sekisho::directory::{Bind, Groups, Heard, Settings, overhear};
 use sekisho::secret::Secret;
@@ -202,6 +206,7 @@ fn directory_settings() -> Settings {
         id_attribute: None,
         phone: vec!["mobile".into()],
         language: Some("preferredLanguage".into()),
+        nt_hash: None,
         groups: Groups::None,
         operation_timeout: Duration::ZERO,
         connect_timeout: Duration::ZERO,

@@ -1,17 +1,18 @@
 //! The answer to a challenge. Its facts are those of the first packet, kept with the State: gear leaves attributes such as
 //! Calling-Station-Id out of the answer, and sends it from another port. There is no bind here; the password was proven.
 
-use super::attempt::refusal_text;
 use super::exchange::{Exchange, Settled, Undecided};
 use super::policy;
 use super::proven::{self, Proven};
 use super::push;
+use super::second::refusal_text;
 use super::sending;
 use super::split::Way;
 use super::texts::{self, Text};
 use crate::account::{FactorKind, Outcome, Reason, Who};
 use crate::directory::{Found, State};
 use crate::factor::{RecoveryCode, typed_code};
+use crate::secret::Secret;
 use crate::store::Challenge;
 
 /// What is typed to give a login up.
@@ -41,6 +42,7 @@ pub(super) async fn answer(
     let mut proven = Proven::again(challenge);
     // What cannot be read is no code: it is asked for again, as if nothing had been typed.
     let typed = exchange.attempt.credential.typed();
+    let typed = typed.and_then(Secret::expose_str).unwrap_or_default();
     let typed = typed.trim();
     let asks_prompt = asked == FactorKind::Push && !is_code(typed);
     if !asks_prompt && is_exposed(exchange, &proven)? {

@@ -6,15 +6,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::proven::Proven;
+use super::resumption::{Grounds, Resumable};
 use super::retries::AttemptKey;
 use super::texts::{self, Text};
 use super::{Attempt, ClientPolicy, Room, Setup, Verdict};
-use crate::account::{AccountId, AttemptId, Decision, Durations, Outcome, Reason, Station};
+use crate::account::{
+    AccountId, AccountKey, AttemptId, Decision, Durations, Outcome, Reason, Station,
+};
 use crate::directory::{self, Refusal};
+use crate::secret::Secret;
 use crate::store::{self, Challenge, Failure};
 
 /// What was decided, and what a second packet of the same attempt needs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Settled {
     pub(super) verdict: Verdict,
     pub(super) decision: Arc<Decision>,
@@ -22,9 +26,15 @@ pub(super) struct Settled {
     pub(super) challenge: Option<Challenge>,
     /// What was typed held a code.
     pub(super) held_code: bool,
+    /// What makes the session of an Accept resumable.
+    pub(super) resumable: Option<Arc<Resumable>>,
 }
 
 impl Settled {
+    pub(super) const fn is_reject(&self) -> bool {
+        matches!(self.verdict, Verdict::Reject { .. })
+    }
+
     /// Whether a retry that comes after the verdict is given it again (D6): what was typed held a code, which would now
     /// count as used, or the station is a device that asks by itself.
     pub(super) fn may_be_repeated(&self) -> bool {
@@ -88,6 +98,10 @@ pub(super) struct Exchange<'a> {
     pub(super) first: Option<AttemptKey>,
     /// The packet's own attempt, if it answers a challenge.
     pub(super) answer: Option<AttemptKey>,
+    /// The NT hash that was proven: what stands for the password where none was typed.
+    pub(super) hash: Option<Secret>,
+    /// What proves to the peer that its password is known here.
+    pub(super) proof: Option<[u8; 20]>,
 }
 
 impl<'a> Exchange<'a> {
@@ -118,11 +132,22 @@ impl<'a> Exchange<'a> {
             held_code: false,
             first: None,
             answer: None,
+            hash: None,
+            proof: None,
         }
     }
 
     pub(super) fn client(&self) -> &'a ClientPolicy {
         &self.attempt.client
+    }
+
+    /// The key of its attempt among prompts.
+    pub(super) fn prompt_key(&self, account: &AccountKey) -> AttemptKey {
+        let (key, attempt) = (&self.room.prompt_key, self.attempt);
+        match &self.hash {
+            Some(hash) => AttemptKey::of_hash(key, attempt, account, hash),
+            None => AttemptKey::of(key, attempt, account),
+        }
     }
 
     /// The record as it stands, with the answer.
@@ -146,6 +171,7 @@ impl<'a> Exchange<'a> {
             decision,
             challenge: None,
             held_code: self.held_code,
+            resumable: None,
         }
     }
 
@@ -177,10 +203,8 @@ impl<'a> Exchange<'a> {
     }
 
     pub(super) async fn accept_password(&mut self, proven: &Proven) -> Result<Settled, Undecided> {
-        let decision = Arc::new(self.decided(Outcome::Accept, Reason::PasswordEnough));
-        self.room.store.record(decision.clone()).await?;
-        let reply = proven.facts.reply.clone();
-        Ok(self.settled(Verdict::Accept { reply }, decision))
+        self.accept(proven, (Grounds::Password, None), Reason::PasswordEnough)
+            .await
     }
 
     /// Refuses after the password is proven: the person may be told why.

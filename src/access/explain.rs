@@ -9,7 +9,7 @@ use super::exchange::reason_of;
 use super::policy::{self, Facts, Phone, Reach, RuleFacts, Step};
 use super::split::Extra;
 use super::throttle::{self, Budget};
-use super::{ClientPolicy, CodeEntry, Explanation, PushMode, Room, sending};
+use super::{ClientPolicy, CodeEntry, Explanation, PushMode, Room, lasting, sending};
 use crate::account::{BadName, FactorKind, Station, TypedName, shown};
 use crate::clock::Timestamp;
 use crate::directory::{Entry, Found, State};
@@ -71,12 +71,17 @@ pub(super) async fn explain(
         groups: &entry.groups,
         now: at,
     });
+    let always = ruling.always && !client.remember_always;
+    let kept = lasting::remembered(client, station, (&standing, at));
+    let kept = kept.filter(|kept| !always && entry.password_changed == Some(kept.password_changed));
+    let remembered = kept.is_some();
     let reach = sending::reach(&setup, &entry, policy::has_own(&standing));
     let facts = Facts {
         then: ruling.then,
         client,
         standing: &standing,
         extra: &Extra::Nothing,
+        remembered,
         phone: match policy::has_device(&standing) || setup.channels.has_webhook() {
             true => Phone::Rings,
             false => Phone::None,
@@ -132,6 +137,9 @@ fn asked(step: &Step, client: &ClientPolicy) -> String {
             client.delimiter
         ),
         Step::PasswordEnough => "the password alone".to_owned(),
+        Step::StationRemembered => {
+            "the password alone: a second factor was proven at this station before".to_owned()
+        }
         Step::AskCode(kind) => format!("password and a {} code", kind.as_str()),
         Step::SendCode(kind) if client.can_challenge() => {
             format!("password, then a code sent by {}", kind.as_str())

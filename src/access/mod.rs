@@ -5,14 +5,19 @@
 
 mod attempt;
 mod bells;
+mod certificate;
 mod challenge;
 mod exchange;
 mod explain;
+mod first;
+mod lasting;
 mod policy;
 mod proven;
 mod push;
 mod response;
+mod resumption;
 mod retries;
+mod second;
 mod sending;
 mod sessions;
 mod settings;
@@ -47,6 +52,7 @@ use waiters::Waiters;
 pub use exchange::reason_of;
 pub use push::{Ending, Held, Wait};
 pub use response::{DeviceResponse, DeviceTest, Responded};
+pub use resumption::Resumable;
 pub use sessions::{HANDLE, SessionEnded, SessionToEnd};
 pub use settings::{
     Asks, ClientPolicy, CodeEntry, Label, PasswordLimits, PushMode, ReplyRule, Rule, Settings,
@@ -73,6 +79,8 @@ pub struct Attempt {
     pub station: Station,
     /// The attribute that told it.
     pub station_from: Option<Arc<str>>,
+    /// Whether a question can be put and answered, where the client's policy has any: within EAP by GTC alone, elsewhere always.
+    pub can_ask: bool,
     /// When the request was received.
     pub received: Instant,
     /// When an answer has no more use.
@@ -98,30 +106,13 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// What was typed, if it is text.
-    fn typed(&self) -> &str {
+    /// What was typed, if anything was.
+    const fn typed(&self) -> Option<&Secret> {
         match self {
-            Self::Password(typed) => typed.expose_str().unwrap_or_default(),
-            Self::NtResponse(_) | Self::Certificate { .. } | Self::Resumed(_) => "",
+            Self::Password(typed) => Some(typed),
+            Self::NtResponse(_) | Self::Certificate { .. } | Self::Resumed(_) => None,
         }
     }
-
-    /// What tells one attempt from another; empty for what is never typed twice.
-    fn octets(&self) -> &[u8] {
-        match self {
-            Self::Password(typed) => typed.expose(),
-            Self::NtResponse(shown) => &shown.response,
-            Self::Certificate { .. } | Self::Resumed(_) => &[],
-        }
-    }
-}
-
-/// A login that was let in, as much of it as must be looked at again when its session is resumed.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Resumable {
-    account: AccountId,
-    /// When the login was let in.
-    at: Timestamp,
 }
 
 /// What to answer.
@@ -296,7 +287,12 @@ impl Access {
     }
 
     /// Decides one attempt. Never fails: what cannot be decided is [`Verdict::Undecided`].
-    pub async fn decide(&self, attempt: Attempt) -> Answer {
+    pub async fn decide(&self, mut attempt: Attempt) -> Answer {
+        if attempt.credential.typed().is_none() {
+            attempt.client = Arc::new(attempt.client.untyped());
+        } else if !attempt.can_ask && attempt.client.asks_back() {
+            attempt.client = Arc::new(attempt.client.unasked());
+        }
         attempt::decide(&self.room, &attempt).await
     }
 
@@ -316,11 +312,29 @@ impl Access {
     /// session is decided by [`Access::decide`] with [`Credential::Resumed`].
     pub async fn may_resume(
         &self,
-        _resumable: &Resumable,
-        _client: &ClientPolicy,
-        _station: &Station,
+        resumable: &Arc<Resumable>,
+        client: &Arc<ClientPolicy>,
+        station: &Station,
     ) -> bool {
-        false
+        let attempt = Attempt::to_resume(resumable, client, station);
+        resumption::may_resume(&self.room, &attempt).await
+    }
+
+    /// Ends what earlier logins earned: no session is resumed any more, and remembered stations are forgotten, or the one that is
+    /// named. Their open sessions are ended beside. Says how many stations that were.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written: then nothing has changed.
+    pub async fn forget_stations(
+        &self,
+        account: &AccountId,
+        only: Option<Station>,
+    ) -> Result<usize, Error> {
+        let store = &self.room.store;
+        let stations = store.forget_stations(account, only.clone()).await?;
+        self.end_sessions_beside(account, only.as_ref(), EndWhy::Revoked);
+        Ok(stations)
     }
 
     /// Hears what a device says to a prompt. What is not signed by a device of the prompt's owner is only counted.
@@ -380,6 +394,24 @@ impl Access {
         here: (IpAddr, Language),
     ) -> Result<Arc<Decision>, Error> {
         response::report(&self.room, whose, here).await
+    }
+
+    /// Whether two names, as typed, mean one account of one directory.
+    #[must_use]
+    pub fn is_same_name(&self, one: &[u8], other: &[u8]) -> bool {
+        let setup = self.room.setup.load();
+        let who = |typed| attempt::who(&setup, typed).0;
+        match (who(one), who(other)) {
+            (Ok(one), Ok(other)) => one.key == other.key && one.directory == other.directory,
+            (Err(_), _) | (_, Err(_)) => false,
+        }
+    }
+
+    /// Whether a name, as typed, means the account of a key that a record has.
+    #[must_use]
+    pub fn is_name_of(&self, typed: &[u8], key: &str) -> bool {
+        let (who, _) = attempt::who(&self.room.setup.load(), typed);
+        who.is_ok_and(|who| who.key.as_str() == key)
     }
 
     /// Counts a request that `server` refused by itself, so that the audit trail has it. Gives the record under the name of the

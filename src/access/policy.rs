@@ -30,6 +30,8 @@ pub(super) struct Ruling {
     pub(super) then: Then,
     /// The rule in words, with its number.
     pub(super) rule: Arc<str>,
+    /// It asks because of a group that is always asked.
+    pub(super) always: bool,
 }
 
 /// Reads the rules top to bottom: the first match wins, no match asks, and a group that is always asked beats every exemption
@@ -46,7 +48,8 @@ pub(super) fn ruling(facts: &RuleFacts<'_>) -> Ruling {
     let denied = matches!(matching, Some((_, _, (Then::Deny, _))));
     let asks = facts.client.asks != Asks::ByRules;
     let always = facts.settings.always_ask.iter();
-    let (then, rule) = if !denied && always.into_iter().any(|group| member(facts.groups, group)) {
+    let always = !denied && always.into_iter().any(|group| member(facts.groups, group));
+    let (then, rule) = if always {
         (Then::Ask, "always-ask group".to_owned())
     } else if asks && !denied {
         (
@@ -62,6 +65,7 @@ pub(super) fn ruling(facts: &RuleFacts<'_>) -> Ruling {
         zone,
         then,
         rule: rule.into(),
+        always,
     }
 }
 
@@ -183,6 +187,8 @@ pub(super) struct Facts<'a> {
     pub(super) client: &'a ClientPolicy,
     pub(super) standing: &'a Standing,
     pub(super) extra: &'a Extra<'a>,
+    /// A factor was proven at this station, and that still holds.
+    pub(super) remembered: bool,
     pub(super) phone: Phone,
     pub(super) reach: Reach,
     pub(super) now: Timestamp,
@@ -194,6 +200,9 @@ pub(super) struct Facts<'a> {
 pub(super) enum Step {
     /// Let in: the rules ask for no more.
     PasswordEnough,
+    /// Let in: a factor was proven at this station before. A code that was typed is not looked at, for it is often an old one that
+    /// equipment keeps.
+    StationRemembered,
     /// Judge the code that was typed, against these kinds of factors.
     JudgeCode { only: Vec<FactorKind> },
     /// Ask for a code by a challenge.
@@ -211,6 +220,7 @@ pub(super) fn step(facts: &Facts<'_>) -> Step {
     match facts.then {
         Then::Deny => Step::Refuse(Reason::Denied),
         Then::PasswordOnly => Step::PasswordEnough,
+        Then::Ask if facts.remembered => Step::StationRemembered,
         Then::Ask if facts.standing.locked_until > Some(facts.now) => {
             Step::Refuse(Reason::CodesLocked)
         }

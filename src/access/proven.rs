@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::exchange::{Exchange, Settled, Undecided};
+use super::lasting::Entrance;
 use super::texts::{self, Text};
 use super::{Verdict, policy};
 use crate::account::{AccountId, AccountKey, ClientName, FactorKind, Outcome, Reason, Who};
 use crate::directory::Entry;
 use crate::factor::typed_code;
 use crate::secret::random_array;
-use crate::store::{Challenge, ChallengeFacts, CodeJudged};
+use crate::store::{Challenge, ChallengeFacts, CodeJudged, Lasting};
 
 /// Somebody whose password is proven.
 pub(super) struct Proven {
@@ -44,6 +45,7 @@ impl Proven {
                 reply: policy::replies(settings, client, &entry.groups),
                 language: texts::language(entry.language.as_deref(), client),
                 number_end: None,
+                lasting: Lasting::default(),
             },
             rounds_left: settings.challenge_rounds.max(1),
             own,
@@ -60,6 +62,11 @@ impl Proven {
             rounds_left: challenge.rounds_left,
             own: challenge.asked < FactorKind::Sms,
         }
+    }
+
+    /// What lets in, once a factor is proven.
+    pub(super) const fn entrance(&self) -> Entrance<'_> {
+        Entrance::by_factor(&self.name, &self.facts)
     }
 
     fn end(&self) -> &str {
@@ -140,17 +147,17 @@ pub(super) async fn judge(
 ) -> Result<Settled, Undecided> {
     let began = Instant::now();
     let decision = exchange.decided(Outcome::Accept, Reason::Proven);
-    let store = &exchange.room.store;
+    let (store, entrance) = (&exchange.room.store, proven.entrance());
+    let admission = entrance.admission(Arc::new(decision));
     let judged = store
-        .use_code(&proven.account, &typed_code(typed), only, decision)
+        .use_code(&proven.account, &typed_code(typed), only, admission)
         .await;
     exchange.waited_for_store(began);
     match judged? {
         CodeJudged::Accepted { kind, .. } => {
             exchange.decision.factor = Some(kind);
             let decision = Arc::new(exchange.decided(Outcome::Accept, Reason::Proven));
-            let reply = proven.facts.reply.clone();
-            Ok(exchange.settled(Verdict::Accept { reply }, decision))
+            Ok(exchange.admitted(&entrance, decision))
         }
         CodeJudged::Used(kind) => {
             exchange.decision.factor = Some(kind);

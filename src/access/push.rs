@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::bells::Service;
 use super::exchange::{Exchange, Settled, Undecided, micros};
+use super::lasting::Entrance;
 use super::policy::Phone;
 use super::proven::{self, Asking, Proven};
 use super::retries::{AttemptKey, REPEATED_FOR};
@@ -86,8 +87,7 @@ pub(super) fn earlier(exchange: &Exchange<'_>, who: &Who, standing: &Standing) -
     if standing.prompts.is_empty() {
         return Earlier::None;
     }
-    let room = exchange.room;
-    let key = AttemptKey::of(&room.prompt_key, exchange.attempt, &who.key);
+    let (room, key) = (exchange.room, exchange.prompt_key(&who.key));
     if !key.joins() {
         return Earlier::None;
     }
@@ -111,6 +111,11 @@ pub(super) fn hold(exchange: &Exchange<'_>, prompt: AttemptId, rounds_left: u8) 
     let mut decision = exchange.decided(Outcome::Waiting, Reason::PushAsked);
     decision.attempt = prompt.clone();
     decision.factor = Some(FactorKind::Push);
+    // Nor is anything asked later, where it could not be asked at first.
+    let rounds_left = match exchange.client().can_challenge() {
+        true => rounds_left,
+        false => 0,
+    };
     let wait = Wait {
         prompt,
         until: exchange.attempt.hold_until,
@@ -128,16 +133,15 @@ pub(super) async fn use_late(
     prompt: &AttemptId,
 ) -> Result<Option<Settled>, Undecided> {
     exchange.decision.factor = Some(FactorKind::Push);
-    let decision = exchange.decided(Outcome::Accept, Reason::ProvenLate);
+    let decision = Arc::new(exchange.decided(Outcome::Accept, Reason::ProvenLate));
     let (store, late) = (&exchange.room.store, exchange.client().late_approval);
+    let entrance = proven.entrance();
+    let admission = entrance.admission(decision.clone());
     let used = store
-        .use_approval(&proven.account, prompt, Some(late), decision.clone())
+        .use_approval(&proven.account, prompt, Some(late), admission)
         .await?;
     Ok(match used {
-        ApprovalUsed::Accepted => {
-            let reply = proven.facts.reply.clone();
-            Some(exchange.settled(Verdict::Accept { reply }, Arc::new(decision)))
-        }
+        ApprovalUsed::Accepted => Some(exchange.admitted(&entrance, decision)),
         ApprovalUsed::None(_) => None,
     })
 }
@@ -282,7 +286,7 @@ fn new_prompt(
     challenge: Option<([u8; 16], Challenge)>,
 ) -> NewPrompt {
     let (room, attempt) = (exchange.room, exchange.attempt);
-    let key = AttemptKey::of(&room.prompt_key, attempt, &proven.name);
+    let key = exchange.prompt_key(&proven.name);
     let now = room.clock.now();
     let digits = number.as_deref().map_or(0, str::len);
     NewPrompt {
@@ -331,14 +335,14 @@ pub(super) async fn answer(
         }
         PromptState::Open => return Ok(hold(exchange, prompt, proven.rounds_left)),
         PromptState::Approved => {
-            let decision = exchange.decided(Outcome::Accept, Reason::Proven);
+            let decision = Arc::new(exchange.decided(Outcome::Accept, Reason::Proven));
+            let entrance = proven.entrance();
+            let admission = entrance.admission(decision.clone());
             let used = store
-                .use_approval(&proven.account, &prompt, None, decision.clone())
+                .use_approval(&proven.account, &prompt, None, admission)
                 .await?;
             if used == ApprovalUsed::Accepted {
-                let reply = proven.facts.reply.clone();
-                let verdict = Verdict::Accept { reply };
-                return Ok(exchange.settled(verdict, Arc::new(decision)));
+                return Ok(exchange.admitted(&entrance, decision));
             }
         }
         PromptState::Denied | PromptState::Used | PromptState::Withdrawn | PromptState::Over => {}
@@ -384,18 +388,18 @@ const fn refused(state: PromptState) -> (Reason, Text<'static>) {
 pub(super) async fn conclude(room: &Room, held: &[Held], ending: Ending) -> Option<Concluded> {
     let first = held.first()?;
     match ended(room, first, ending).await {
-        Ok(Some((verdict, decision, challenge))) => {
-            remember(room, first, (&verdict, &decision));
-            remember_answers(room, held, (&verdict, &decision, challenge.as_ref()));
-            let mut verdicts = vec![verdict.clone()];
+        Ok(Some(ended)) => {
+            remember(room, first, &ended);
+            remember_answers(room, held, &ended);
+            let mut verdicts = vec![ended.verdict.clone()];
             for _ in held.iter().skip(1) {
-                let again = again(room, &verdict, challenge.as_ref(), &decision).await;
+                let again = again(room, &ended).await;
                 verdicts.push(again.unwrap_or(Verdict::Undecided));
             }
             Some(Concluded {
                 verdicts,
-                decision,
-                resumable: None,
+                decision: ended.decision,
+                resumable: ended.resumable,
             })
         }
         Ok(None) => None,
@@ -415,72 +419,67 @@ pub(super) async fn conclude(room: &Room, held: &[Held], ending: Ending) -> Opti
 }
 
 /// Keeps the verdict for packets of the attempt that come after it: a lost Accept, or gear that logs in twice.
-fn remember(room: &Room, held: &Held, (verdict, decision): (&Verdict, &Arc<Decision>)) {
+fn remember(room: &Room, held: &Held, ended: &Settled) {
     let Some(first) = held.wait.first.filter(AttemptKey::joins) else {
         return;
     };
     let (pair, now) = (held.client.pair, Instant::now());
     let pairs = pair > REPEATED_FOR;
-    if let Verdict::Challenge { state, .. } = verdict {
+    if let Verdict::Challenge { state, .. } = &ended.verdict {
         if pairs {
             let until = now + room.setup.load().settings.challenge_life;
             room.retries.asked(state, first, (now, until));
         }
         return;
     }
-    let settled = Settled {
-        verdict: verdict.clone(),
-        decision: decision.clone(),
-        challenge: None,
-        held_code: false,
-    };
-    let accepted = matches!(verdict, Verdict::Accept { .. });
-    if settled.may_be_repeated() || (pairs && accepted) {
+    let accepted = matches!(ended.verdict, Verdict::Accept { .. });
+    if ended.may_be_repeated() || (pairs && accepted) {
         let until = now + pair.max(REPEATED_FOR);
-        room.retries.keep(first, &Arc::new(settled), until);
+        room.retries.keep(first, &Arc::new(ended.clone()), until);
     }
 }
 
 /// The same for the answer to a challenge: its State is spent, so that without this it would be unknown.
-fn remember_answers(
-    room: &Room,
-    held: &[Held],
-    (verdict, decision, challenge): (&Verdict, &Arc<Decision>, Option<&Challenge>),
-) {
+fn remember_answers(room: &Room, held: &[Held], ended: &Settled) {
     let until = Instant::now() + REPEATED_FOR;
     for answer in held.iter().filter_map(|held| held.wait.answer.as_deref()) {
         let settled = Settled {
-            verdict: verdict.clone(),
-            decision: decision.clone(),
-            challenge: challenge.cloned(),
             held_code: true,
+            ..ended.clone()
         };
         room.retries.keep(*answer, &Arc::new(settled), until);
     }
 }
 
 /// Each packet has a State of its own.
-async fn again(
-    room: &Room,
-    verdict: &Verdict,
-    challenge: Option<&Challenge>,
-    decision: &Arc<Decision>,
-) -> Result<Verdict, Error> {
-    let (Verdict::Challenge { text, .. }, Some(challenge)) = (verdict, challenge) else {
-        return Ok(verdict.clone());
+async fn again(room: &Room, ended: &Settled) -> Result<Verdict, Error> {
+    let (Verdict::Challenge { text, .. }, Some(challenge)) = (&ended.verdict, &ended.challenge)
+    else {
+        return Ok(ended.verdict.clone());
     };
     let state: [u8; 16] = random_array();
     let store = &room.store;
     store
-        .open_challenge(&state, challenge.clone(), decision.clone())
+        .open_challenge(&state, challenge.clone(), ended.decision.clone())
         .await?;
     let text = text.clone();
     Ok(Verdict::Challenge { state, text })
 }
 
-type Ended = (Verdict, Arc<Decision>, Option<Challenge>);
+impl Settled {
+    /// What ends the waiting of packets.
+    const fn ended(verdict: Verdict, decision: Arc<Decision>) -> Self {
+        Self {
+            verdict,
+            decision,
+            challenge: None,
+            held_code: false,
+            resumable: None,
+        }
+    }
+}
 
-async fn ended(room: &Room, held: &Held, ending: Ending) -> Result<Option<Ended>, Error> {
+async fn ended(room: &Room, held: &Held, ending: Ending) -> Result<Option<Settled>, Error> {
     let id = &held.wait.prompt;
     let Some(known) = room.store.prompt(id)? else {
         return refuse(room, held, None, PromptState::Over).await.map(Some);
@@ -489,13 +488,23 @@ async fn ended(room: &Room, held: &Held, ending: Ending) -> Result<Option<Ended>
     if known.state == PromptState::Approved {
         let mut decision = record(room, held, Some(prompt), Outcome::Accept);
         decision.reason = Reason::Proven;
-        let store = &room.store;
+        let (store, decision) = (&room.store, Arc::new(decision));
+        let entrance = Entrance::by_factor(&prompt.name, &prompt.facts);
         let used = store
-            .use_approval(&prompt.account, id, None, decision.clone())
+            .use_approval(
+                &prompt.account,
+                id,
+                None,
+                entrance.admission(decision.clone()),
+            )
             .await?;
         if used == ApprovalUsed::Accepted {
             let reply = prompt.facts.reply.clone();
-            return Ok(Some((Verdict::Accept { reply }, Arc::new(decision), None)));
+            let resumable = entrance.resumable(&decision);
+            return Ok(Some(Settled {
+                resumable,
+                ..Settled::ended(Verdict::Accept { reply }, decision)
+            }));
         }
     }
     if known.state == PromptState::Open {
@@ -511,7 +520,7 @@ async fn still_open(
     held: &Held,
     prompt: &Prompt,
     ending: Ending,
-) -> Result<Option<Ended>, Error> {
+) -> Result<Option<Settled>, Error> {
     let (client, facts) = (&*held.client, &prompt.facts);
     let standing = room.store.standing(&prompt.account, &facts.station)?;
     let codes = policy::has_codes(&standing, client);
@@ -533,7 +542,7 @@ async fn still_open(
         let decision = Arc::new(decision);
         room.store.record(decision.clone()).await?;
         let text = texts::reply(&text, facts.language, client);
-        return Ok(Some((Verdict::Reject { text }, decision, None)));
+        return Ok(Some(Settled::ended(Verdict::Reject { text }, decision)));
     }
     let life = room.setup.load().settings.challenge_life;
     let challenge = Challenge {
@@ -554,7 +563,10 @@ async fn still_open(
         .await?;
     let text = texts::reply(&text, facts.language, client).unwrap_or_default();
     let verdict = Verdict::Challenge { state, text };
-    Ok(Some((verdict, decision, Some(challenge))))
+    Ok(Some(Settled {
+        challenge: Some(challenge),
+        ..Settled::ended(verdict, decision)
+    }))
 }
 
 async fn refuse(
@@ -562,7 +574,7 @@ async fn refuse(
     held: &Held,
     prompt: Option<&Prompt>,
     state: PromptState,
-) -> Result<Ended, Error> {
+) -> Result<Settled, Error> {
     let (reason, text) = refused(state);
     let mut decision = record(room, held, prompt, Outcome::Reject);
     decision.reason = reason;
@@ -570,7 +582,7 @@ async fn refuse(
     room.store.record(decision.clone()).await?;
     let language = prompt.map_or(held.client.language, |prompt| prompt.facts.language);
     let text = texts::reply(&text, language, &held.client);
-    Ok((Verdict::Reject { text }, decision, None))
+    Ok(Settled::ended(Verdict::Reject { text }, decision))
 }
 
 /// The record of what is answered to a held packet.

@@ -11,7 +11,7 @@ use crate::account::{
 use crate::factor::{Response, SIGNATURE, Subject, decision_text};
 use crate::secret::{random_array, random_digits};
 use crate::store::{
-    ChallengeFacts, Crossing, DecidedBy, EndWhy, Error, NewPrompt, Prompt, PromptDecided,
+    ChallengeFacts, Crossing, DecidedBy, EndWhy, Error, Lasting, NewPrompt, Prompt, PromptDecided,
     PromptState,
 };
 
@@ -280,6 +280,7 @@ fn of_portal(
             reply: Vec::new(),
             language,
             number_end: None,
+            lasting: Lasting::default(),
         },
         crossing: Crossing::Shown,
         digits: settings.settings.prompt_digits,

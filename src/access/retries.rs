@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::Attempt;
 use super::exchange::Settled;
 use crate::account::{AccountKey, Station};
-use crate::secret::Key;
+use crate::secret::{Key, Secret};
 
 /// How long a verdict is given again, at least.
 pub(super) const REPEATED_FOR: Duration = Duration::from_secs(10);
@@ -50,8 +50,24 @@ impl AttemptKey {
         self.joins
     }
 
-    /// The key of an attempt.
+    /// The key of an attempt at which something was typed.
     pub(super) fn of(key: &Key, attempt: &Attempt, account: &AccountKey) -> Self {
+        let typed = attempt.credential.typed().map(Secret::expose);
+        Self::made(key, attempt, account, &[typed.unwrap_or_default()])
+    }
+
+    /// The key of an attempt whose password was proven by its hash: responses differ each time.
+    pub(super) fn of_hash(
+        key: &Key,
+        attempt: &Attempt,
+        account: &AccountKey,
+        hash: &Secret,
+    ) -> Self {
+        // Two parts: no password that is typed digests to the same.
+        Self::made(key, attempt, account, &[b"nt hash", hash.expose()])
+    }
+
+    fn made(key: &Key, attempt: &Attempt, account: &AccountKey, shown: &[&[u8]]) -> Self {
         let (nas, address);
         let door: [&[u8]; 3] = match (&attempt.state, &attempt.station, &attempt.nas_port) {
             (Some(state), _, _) => [b"state", state, b""],
@@ -77,15 +93,16 @@ impl AttemptKey {
                 &address
             }
         };
-        let digest = key.digest(&[
+        let mut parts = vec![
             account.as_str().as_bytes(),
             attempt.client.name.as_str().as_bytes(),
             station,
             kind,
             place,
             port,
-            attempt.credential.octets(),
-        ]);
+        ];
+        parts.extend(shown);
+        let digest = key.digest(&parts);
         Self {
             digest,
             joins: kind != b"nas",

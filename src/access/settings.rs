@@ -237,6 +237,10 @@ pub struct ClientPolicy {
     pub patience: Duration,
     /// How long a verdict is given again to the same attempt from the same place.
     pub pair: Duration,
+    /// For how long a station is remembered at which a factor was proven; zero is never.
+    pub remember: Duration,
+    /// Whether it is remembered even for members of groups that are always asked.
+    pub remember_always: bool,
     /// How long after its approval a push that came too late lets the next attempt in; zero is never.
     pub late_approval: Duration,
 }
@@ -253,6 +257,29 @@ impl Label {
 }
 
 impl ClientPolicy {
+    /// The same for a login at which nothing can be asked: what is shown is all that comes.
+    #[must_use]
+    pub fn unasked(&self) -> Self {
+        let mut policy = self.clone();
+        policy.code.retain(|entry| *entry != CodeEntry::Challenge);
+        policy.push.retain(|mode| *mode != PushMode::Shown);
+        policy
+    }
+
+    /// The same for a login at which nothing is typed that we see: a device may still approve.
+    #[must_use]
+    pub fn untyped(&self) -> Self {
+        let mut policy = self.clone();
+        policy.code.clear();
+        policy.push.retain(|mode| *mode == PushMode::Approve);
+        policy
+    }
+
+    /// Whether anything may be asked here that [`Self::unasked`] leaves out.
+    pub(super) fn asks_back(&self) -> bool {
+        self.can_challenge() || self.push.contains(&PushMode::Shown)
+    }
+
     /// Whether the client can be sent an Access-Challenge.
     #[must_use]
     pub fn can_challenge(&self) -> bool {

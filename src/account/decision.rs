@@ -156,6 +156,12 @@ reasons! {
     Proven = "proven",
     /// The rules asked for the password alone, and it was right.
     PasswordEnough = "password-enough",
+    /// The password was right, and a factor was proven at this station before.
+    StationRemembered = "station-remembered",
+    /// A client certificate was right: possession is proven, and no password was shown.
+    Certificate = "certificate",
+    /// The session of a login that was let in before was resumed, and nothing has changed since.
+    Resumed = "resumed",
     /// The verdict of a moment ago, given again to a retry.
     Repeated = "repeated",
 
@@ -183,6 +189,8 @@ reasons! {
     MethodAdded = "method-added",
     /// The owner removed one.
     MethodRemoved = "method-removed",
+    /// The owner had a remembered station forgotten.
+    StationForgotten = "station-forgotten",
     /// The owner made new recovery codes.
     RecoveryCodesMade = "recovery-codes-made",
 
@@ -198,6 +206,8 @@ reasons! {
     UnreadablePassword = "unreadable-password",
     /// CHAP, MS-CHAP or EAP, for which no method is configured.
     UnsupportedMethod = "unsupported-method",
+    /// An EAP conversation failed by itself: the TLS handshake, or what the station sent; the note says how.
+    EapFailed = "eap-failed",
     /// A health check of the gear, which nobody's login is.
     HealthCheck = "health-check",
     /// The directory has no such person.
@@ -206,6 +216,10 @@ reasons! {
     AmbiguousUser = "ambiguous-user",
     /// The directory refused the password.
     WrongPassword = "wrong-password",
+    /// The directory has no hash by which such a response could be judged.
+    NoNtHash = "no-nt-hash",
+    /// The session may no longer be resumed: there must be a login.
+    SessionEnded = "session-ended",
     /// Too many wrong passwords from this station: not asked at the directory.
     Throttled = "throttled",
     /// The directory has locked the account.
@@ -243,6 +257,8 @@ reasons! {
     CodesLocked = "codes-locked",
     /// No code was given, and this client cannot be asked for one.
     CodeMissing = "code-missing",
+    /// The login method has no room for a code, and no device of the person's could be asked.
+    CannotAsk = "cannot-ask",
     /// Nothing is enrolled, and there is no number to send a code to.
     NoFactor = "no-factor",
     /// The number in the directory is too new to be trusted.

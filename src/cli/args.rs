@@ -166,7 +166,7 @@ fn profiles() -> PossibleValuesParser {
 /// The commands about a user.
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
-    /// Show the directory entry, the factors and whether codes are locked.
+    /// Show the directory entry, the factors, whether codes are locked, and remembered stations.
     Show {
         /// The user's name.
         user: String,
@@ -192,6 +192,13 @@ pub(super) enum User {
     Disconnect {
         /// The user's name.
         user: String,
+    },
+    /// Forget the stations at which a factor need not be proven again, and let no session be resumed.
+    Forget {
+        /// The user's name.
+        user: String,
+        /// Only this one: its hardware address, as `show` gives it.
+        station: Option<String>,
     },
     /// Remove every factor.
     Reset {

@@ -11,7 +11,9 @@ use super::upkeep::done;
 use super::words::{self, Label, Words};
 use super::{DaemonAt, Ended, Exit, astray, enrol, sessions};
 use crate::clock::Timestamp;
-use crate::control::{AccountShown, Answer, Ask, Enrolled, Explanation, KnownAccount, LIST_ROWS};
+use crate::control::{
+    AccountShown, Answer, Ask, Enrolled, Explanation, KnownAccount, LIST_ROWS, RememberedStation,
+};
 
 /// Columns of a row's name.
 const NAME_COLUMNS: usize = 12;
@@ -49,6 +51,7 @@ pub(super) async fn user(command: User, daemon: &DaemonAt, page: &mut Page<'_>) 
             }
         }
         User::Disconnect { user } => sessions::disconnect(user, daemon, page).await,
+        User::Forget { user, station } => forget((user, station), daemon, page).await,
         User::Reset { user } => reset(user, daemon, page).await,
         User::Remove { user, factor } => {
             let text = format!("Factor {factor} of {} is removed.", plain(&user));
@@ -114,7 +117,28 @@ fn account(shown: &AccountShown, page: &mut Page<'_>) -> io::Result<()> {
         };
         factor_rows(name, factor, words, page)?;
     }
+    for (at, kept) in shown.remembered.iter().enumerate() {
+        let name = match at {
+            0 => words.label(Label::Remembered),
+            _ => "",
+        };
+        remembered_rows(name, kept, words, page)?;
+    }
     sessions::rows(&shown.sessions, page)
+}
+
+fn remembered_rows(
+    name: &str,
+    kept: &RememberedStation,
+    words: &dyn Words,
+    page: &mut Page<'_>,
+) -> io::Result<()> {
+    row(page, name, &kept.station.to_string())?;
+    let since = page.moment(kept.at.millis());
+    let until = page.moment(kept.until.millis());
+    let when = words.remembered(&plain(kept.client.as_str()), &since, &until);
+    let when = page.faint(&when);
+    row(page, "", &when)
 }
 
 fn factor_rows(
@@ -162,6 +186,30 @@ async fn recovery_codes(user: String, daemon: &DaemonAt, page: &mut Page<'_>) ->
     page.gap()?;
     for pair in codes.chunks(2) {
         page.line(format!("    {}", pair.join("    ")))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn forget(
+    (user, station): (String, Option<String>),
+    daemon: &DaemonAt,
+    page: &mut Page<'_>,
+) -> Ended {
+    let name = plain(&user);
+    let Answer::Forgotten { stations } = daemon.ask(Ask::Forget { user, station }).await? else {
+        return Err(astray());
+    };
+    if page.is_json() {
+        page.object(&json!({ "done": "forgotten", "stations": stations }))?;
+    } else if stations == 0 {
+        page.line(format!(
+            "No such station of {name} was remembered. Sessions must log in anew."
+        ))?;
+    } else {
+        let forgotten = counted(stations, "station is", "stations are");
+        page.line(format!(
+            "{forgotten} forgotten. {name} is asked there, and sessions must log in anew."
+        ))?;
     }
     Ok(Exit::Done)
 }

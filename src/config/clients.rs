@@ -31,6 +31,9 @@ const IN_WORK: Bounds<usize> = Bounds::new(1, 65_536, 4096);
 const IN_WORK_PER_CLIENT: Bounds<usize> = Bounds::new(1, 65_536, 2048);
 const RECEIVE_BUFFER: Bounds<usize> = Bounds::new(64 << 10, 256 << 20, 4 << 20);
 const STATUS_PER_SECOND: Bounds<u32> = Bounds::new(1, 10_000, 10);
+/// At least as long as it is no nuisance, at most what a NAS counts without trouble.
+const SESSION_TIMEOUT: (Duration, Duration) =
+    (Duration::from_secs(300), Duration::from_secs(7 * 86_400));
 
 /// Networks shorter than these cover so many hosts that they are probably a slip.
 const WIDE_V4: u8 = 16;
@@ -176,6 +179,7 @@ fn client(root: &Table<'_>, table: &Table<'_>, known: &mut Vec<(IpNet, Place)>) 
         patience: gear.policy.patience,
         class: gear.class,
         disconnect: disconnect(table),
+        session_timeout: session_timeout(table),
         policy: Arc::new(gear.policy),
     }
 }
@@ -212,6 +216,12 @@ fn disconnect(table: &Table<'_>) -> Option<Disconnect> {
         }
     };
     Some(Disconnect { to, secret })
+}
+
+fn session_timeout(table: &Table<'_>) -> Option<u32> {
+    let (least, most) = SESSION_TIMEOUT;
+    let timeout = table.duration_within("session-timeout", least, most)?;
+    u32::try_from(timeout.as_secs()).ok()
 }
 
 fn addresses(table: &Table<'_>, known: &mut Vec<(IpNet, Place)>) -> Vec<IpNet> {

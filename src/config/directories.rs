@@ -96,6 +96,7 @@ fn directory(table: &Table<'_>) -> Settings {
         id_attribute: attribute(table, "id"),
         phone: phones(table),
         language: language(table),
+        nt_hash: attribute(table, "nt-hash"),
         operation_timeout: table.duration("operation-timeout", TIMEOUT),
         connect_timeout: table.duration("connect-timeout", TIMEOUT),
         bind_connections: table.number("bind-connections", BIND_CONNECTIONS),

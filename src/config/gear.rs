@@ -13,6 +13,8 @@ use crate::wire::Signing;
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// How long a verdict may be given again; the default is the profile's.
 const PAIR: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
+/// How long a station may be remembered; the default is the profile's.
+const REMEMBER: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(90 * 24 * 3600));
 const LATE_APPROVAL: Bounds<Duration> = Bounds::new(
     Duration::ZERO,
     Duration::from_secs(300),
@@ -249,6 +251,8 @@ fn policy(table: &Table<'_>, profile: &Profile) -> ClientPolicy {
         patience: table.duration("patience", within(PATIENCE, profile.patience())),
         pair: table.duration("pair", within(PAIR, profile.pair)),
         asks: Asks::ByRules,
+        remember: table.duration("remember", within(REMEMBER, profile.remember)),
+        remember_always: table.flag("remember-always-ask", false),
         late_approval: table.duration("late-approval", LATE_APPROVAL),
     }
 }

@@ -16,10 +16,11 @@ const PUSH_TAKES: Duration = Duration::from_secs(20);
 
 /// Warns of what cannot work together at a client.
 pub(super) fn judge(root: &Table<'_>, table: &Table<'_>, gear: &Gear) {
-    judge_method(table, gear);
+    judge_method(root, table, gear);
     judge_push(table, gear);
     judge_patience(table, gear);
     judge_sent(root, table, gear);
+    judge_remember(table, gear);
     judge_profile(table, gear);
 }
 
@@ -32,16 +33,21 @@ fn place(table: &Table<'_>, key: &str) -> Option<Place> {
     }
 }
 
-fn judge_method(table: &Table<'_>, gear: &Gear) {
-    if gear.method == Method::Pap {
-        return;
+fn judge_method(root: &Table<'_>, table: &Table<'_>, gear: &Gear) {
+    match gear.method {
+        Method::Pap => {}
+        Method::Eap if root.has("eap") => {}
+        Method::Eap => table.report.warn(
+            place(table, "method"),
+            "`method` is \"eap\", but there is no [eap]: every login here is refused.",
+            "Add [eap] with a certificate, or set the gear to PAP and write method = \"pap\".",
+        ),
+        Method::MsChap => table.report.warn(
+            place(table, "method"),
+            "`method` is \"mschap\", but outside of EAP passwords are proven by PAP alone: every login here is refused.",
+            "Set the gear to PAP, and write method = \"pap\".",
+        ),
     }
-    let method = gear.method.as_str();
-    table.report.warn(
-        place(table, "method"),
-        format!("`method` is {method:?}, but this version proves passwords by PAP alone: every login here is refused."),
-        "Set the gear to PAP, and write method = \"pap\".",
-    );
     let behind = |entry: &CodeEntry| *entry != CodeEntry::Challenge;
     if gear.method == Method::MsChap && gear.policy.code.iter().any(behind) {
         table.report.warn(
@@ -120,6 +126,34 @@ fn judge_sent(root: &Table<'_>, table: &Table<'_>, gear: &Gear) {
             place(table, "ways"),
             format!("A code can be sent to people here (\"{key}\"), but the gear can neither ask for it nor tell them so."),
             "Tell them to log in again with the code behind the password, or write ways = [\"totp\", \"recovery\"].",
+        );
+    }
+}
+
+/// Stations that nothing tells, or that are many people's, are not remembered.
+fn judge_remember(table: &Table<'_>, gear: &Gear) {
+    let policy = &gear.policy;
+    if table.has("remember-always-ask") && policy.remember_always && policy.remember.is_zero() {
+        table.report.warn(
+            table.at("remember-always-ask"),
+            "`remember-always-ask` remembers nothing: `remember` is off here.",
+            "Write remember = \"14d\", or remove it.",
+        );
+    }
+    if policy.remember.is_zero() || !(table.has("remember") || table.has("shared-stations")) {
+        return;
+    }
+    if policy.shared_stations {
+        table.report.warn(
+            place(table, "remember"),
+            "`remember` has no effect with `shared-stations`: a station is not one person's.",
+            "Remove one of the two.",
+        );
+    } else if gear.station.is_empty() {
+        table.report.warn(
+            place(table, "remember"),
+            "`remember` has no effect without `station`: no station is known.",
+            "Write in which attribute the gear sends the hardware address, such as station = \"Calling-Station-Id\".",
         );
     }
 }

@@ -9,6 +9,7 @@
 mod clients;
 mod directories;
 mod doorbells;
+mod eap;
 mod fault;
 mod gateways;
 mod gear;
@@ -38,6 +39,8 @@ pub use crate::server::{Again, Dialogue, PROFILES, Profile, Signs, StationForm, 
 pub struct Settings {
     /// `[radius]`, `[client.*]`, `[[reply]]`.
     pub server: server::Settings,
+    /// `[eap]`, if there is one.
+    pub eap: Option<crate::eap::Settings>,
     /// `[directory.*]`, in the order of the file.
     pub directories: Vec<directory::Settings>,
     /// `[login]`, `[zone.*]`, `[[rule]]`, and more.
@@ -169,6 +172,7 @@ fn assemble(root: &Table<'_>) -> Settings {
     access.passwords = passwords;
     access.code_life = limits.code_life;
     judge_groups(root, &directories.settings, &access);
+    let eap = eap::read(root, &directories.settings);
     let portal = portal::read(root, &access);
     let origin = portal.as_ref().map(|portal| portal.url.origin());
     access.portal = origin.unwrap_or_default().into();
@@ -177,6 +181,7 @@ fn assemble(root: &Table<'_>) -> Settings {
     channel.alerts = doorbells::alerts(root);
     Settings {
         server,
+        eap,
         directories: directories.settings,
         access,
         channel,

@@ -251,6 +251,7 @@ impl Conversation {
             Ask::Unlock { user } => self.unlock(&user).await,
             Ask::ClearReport { user } => self.clear_report(&user).await,
             Ask::Disconnect { user } => self.disconnect(&user).await,
+            Ask::Forget { user, station } => self.forget(&user, station.as_deref()).await,
             Ask::Reset { user } => self.reset(&user).await,
             Ask::Remove { user, factor } => self.remove(&user, factor).await,
             Ask::Why { about, limit } => story::tell(&self.acts, about, limit).await,
@@ -350,6 +351,27 @@ impl Conversation {
         let asked = |(session, outcome)| SessionAsked { session, outcome };
         let sessions = ended.into_iter().map(asked).collect();
         Ok(Answer::Disconnected { sessions })
+    }
+
+    async fn forget(&mut self, user: &str, station: Option<&str>) -> Result<Answer, Refused> {
+        let person = self.acts.person(user).await?;
+        let name = person.who.key.as_str();
+        let (only, act) = match station.map(Station::read) {
+            None => (None, Act::new(Deed::Forget, [name])),
+            Some(Station::Unknown) => {
+                return Err(
+                    "A station is named by its hardware address, as `user show` gives it.".into(),
+                );
+            }
+            Some(only) => {
+                let act = Act::new(Deed::ForgetStation, [&only.to_string(), name]);
+                (Some(only), act)
+            }
+        };
+        self.audit(Some(person.id()), act).await?;
+        let access = &self.acts.rooms.access;
+        let stations = access.forget_stations(person.id(), only).await?;
+        Ok(Answer::Forgotten { stations })
     }
 
     async fn reset(&mut self, user: &str) -> Result<Answer, Refused> {

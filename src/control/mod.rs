@@ -41,7 +41,8 @@ pub use crate::access::{Explanation, Label};
 pub use crate::account::{AccountId, Decision, FactorKind, Language, Outcome, Reason, Station};
 pub use crate::factor::Algorithm;
 pub use crate::store::{
-    AccountedSession, EndOutcome, EndWhy, Enrolled, Health, KnownAccount, SessionEnd, Told,
+    AccountedSession, EndOutcome, EndWhy, Enrolled, Health, KnownAccount, RememberedStation,
+    SessionEnd, Told,
 };
 pub use crate::telemetry::{Seen, Waited};
 

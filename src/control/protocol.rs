@@ -11,7 +11,7 @@ use crate::account::{Language, Reason};
 use crate::clock::Timestamp;
 use crate::factor::Algorithm;
 use crate::secret::Secret;
-use crate::store::{Enrolled, Health, KnownAccount, Told};
+use crate::store::{Enrolled, Health, KnownAccount, RememberedStation, Told};
 use crate::telemetry::Seen;
 
 /// Octets of a line that asks: the longest holds a name, a seed and a label.
@@ -64,6 +64,13 @@ pub enum Ask {
     Disconnect {
         /// Whose.
         user: String,
+    },
+    /// Forgets stations at which a factor need not be proven, and ends the resumption of sessions.
+    Forget {
+        /// Whose.
+        user: String,
+        /// This one; all of them, if not said.
+        station: Option<String>,
     },
     /// Removes every factor.
     Reset {
@@ -196,6 +203,11 @@ pub enum Answer {
         /// The sessions that were open, and what came of each.
         sessions: Vec<SessionAsked>,
     },
+    /// Stations are forgotten.
+    Forgotten {
+        /// How many there were.
+        stations: usize,
+    },
     /// Every factor is removed.
     Reset {
         /// How many there were.
@@ -286,6 +298,9 @@ pub struct AccountShown {
     pub locked_until: Option<Timestamp>,
     /// When the owner reported a login that was not theirs.
     pub reported: Option<Timestamp>,
+    /// Stations at which a factor need not be proven.
+    #[serde(default)]
+    pub remembered: Vec<RememberedStation>,
     /// Its sessions as NASes account for them, newest first, ended ones too.
     #[serde(default)]
     pub sessions: Vec<AccountedSession>,

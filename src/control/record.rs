@@ -23,6 +23,10 @@ pub enum Deed {
     ClearReport,
     /// Has open sessions ended: account.
     Disconnect,
+    /// Forgets every remembered station: account.
+    Forget,
+    /// Forgets one: station, account.
+    ForgetStation,
     /// Removes every factor: account.
     Reset,
     /// Removes a factor: number, label, account.
@@ -40,13 +44,15 @@ pub enum Deed {
 }
 
 impl Deed {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::EnrolProven,
         Self::EnrolUnproven,
         Self::RecoveryCodes,
         Self::Unlock,
         Self::ClearReport,
         Self::Disconnect,
+        Self::Forget,
+        Self::ForgetStation,
         Self::Reset,
         Self::Remove,
         Self::Borrow,
@@ -65,6 +71,8 @@ impl Deed {
             Self::Unlock => ("unlocks", "unlock", "the codes of {}"),
             Self::ClearReport => ("clears", "clear", "the report of {}"),
             Self::Disconnect => ("ends", "end", "the open sessions of {}"),
+            Self::Forget => ("forgets", "forget", "the remembered stations of {}"),
+            Self::ForgetStation => ("forgets", "forget", "the station {} of {}"),
             Self::Reset => ("removes", "remove", "every factor of {}"),
             Self::Remove => ("removes", "remove", "factor {} ({}) of {}"),
             Self::Borrow => ("borrows", "borrow", "for a trial the client {}"),

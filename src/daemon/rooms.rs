@@ -18,9 +18,10 @@ use crate::clock::Clock;
 use crate::config;
 use crate::control::{self, ClientShown, Doors};
 use crate::directory::{self, Directory};
+use crate::eap;
 use crate::portal::{self, Portal};
 use crate::secret::Key;
-use crate::server::{self, Server};
+use crate::server::{self, Eap, Server};
 use crate::store::{self, Store};
 use crate::telemetry::Telemetry;
 use crate::wire::Signing;
@@ -74,9 +75,7 @@ impl Rooms {
         clock: Clock,
     ) -> Result<Self, Error> {
         let telemetry = Telemetry::start(&settings.telemetry, clock.clone());
-        for warning in &settings.warnings {
-            log::warn!("{warning}");
-        }
+        tell(&settings.warnings);
         let (store, master) = open_store(settings.store, clock.clone()).await?;
         let directory_tasks = TaskTracker::new();
         let all_directories = CancellationToken::new();
@@ -97,13 +96,14 @@ impl Rooms {
             &master,
             access_tasks.clone(),
         );
+        let replies = replies::in_words(&settings.server.replies);
         let rooms = server::Rooms {
             access: access.clone(),
             telemetry: telemetry.clone(),
             clock: clock.clone(),
+            chargeable: master.derive("chargeable user identity"),
         };
-        let replies = replies::in_words(&settings.server.replies);
-        let server = Server::bind(settings.server, rooms).map_err(Error::of("radius"))?;
+        let server = open_server(settings.server, settings.eap.as_ref(), rooms)?;
         let portal = match settings.portal {
             Some(settings) => {
                 let rooms = portal::Rooms {
@@ -158,9 +158,9 @@ impl Rooms {
             &self.all_directories,
         )
         .map_err(|why| vec![why.to_string()])?;
-        for warning in &settings.warnings {
-            log::warn!("{warning}");
-        }
+        let eap = renewed(self.server.eap(), settings.eap.as_ref(), &self.clock)
+            .map_err(|why| vec![why.to_string()])?;
+        tell(&settings.warnings);
         self.telemetry.set_level(settings.telemetry.level);
         self.telemetry.forget_patience();
         self.store.set_limits(settings.store.limits);
@@ -169,6 +169,7 @@ impl Rooms {
         let replies = replies::in_words(&settings.server.replies);
         self.replies.store(Arc::new(replies));
         self.server.reload(settings.server);
+        self.server.hold_eap(eap);
         match (&self.portal, settings.portal) {
             (Some(portal), Some(settings)) => portal.reload(settings),
             (None, None) => {}
@@ -277,6 +278,28 @@ impl Rooms {
     }
 }
 
+fn tell(warnings: &[config::Fault]) {
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
+}
+
+/// How EAP is held from now on: what it was under new settings, so that sessions stay resumable.
+fn renewed(
+    before: Option<Eap>,
+    settings: Option<&eap::Settings>,
+    clock: &Clock,
+) -> Result<Option<Eap>, eap::Error> {
+    match (before, settings) {
+        (_, None) => Ok(None),
+        (None, Some(settings)) => Eap::new(settings, clock.clone()).map(Some),
+        (Some(mut eap), Some(settings)) => {
+            eap.reload(settings)?;
+            Ok(Some(eap))
+        }
+    }
+}
+
 /// Gives channels the clock, and the key that push services know this installation by.
 fn known(channels: Channels, store: &Store, clock: &Clock) -> Channels {
     let channels = channels.with_clock(clock.clone());
@@ -324,6 +347,20 @@ async fn open_store(settings: store::Settings, clock: Clock) -> Result<(Store, K
         .await
         .map_err(|why| failed(why.to_string()))?
         .map_err(|why| failed(why.to_string()))
+}
+
+fn open_server(
+    settings: server::Settings,
+    eap: Option<&eap::Settings>,
+    rooms: server::Rooms,
+) -> Result<Server, Error> {
+    let eap = renewed(None, eap, &rooms.clock).map_err(|why| Error::Room {
+        room: "eap",
+        why: why.to_string(),
+    })?;
+    let server = Server::bind(settings, rooms).map_err(Error::of("radius"))?;
+    server.hold_eap(eap);
+    Ok(server)
 }
 
 async fn open_portal(

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::protocol::{Attributes, Selection};
+use super::protocol::Attributes;
 use super::settings::{Groups, Settings};
 use super::{Entry, Refusal, State};
 use crate::account::AccountId;
@@ -51,7 +51,7 @@ const FILETIME_EPOCH: i64 = 11_644_473_600_000;
 const DAY_SECONDS: i64 = 86_400;
 
 /// The attributes that a person is asked for.
-pub(super) fn wanted(settings: &Settings) -> Selection {
+pub(super) fn wanted(settings: &Settings) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     match &settings.id_attribute {
         Some(id) => names.push(id),
@@ -66,7 +66,7 @@ pub(super) fn wanted(settings: &Settings) -> Selection {
     names.extend(PASSWORD_CHANGED);
     names.push(PASSWORD_LAST_SET);
     names.extend(CHANGED);
-    Selection::of(names)
+    names
 }
 
 /// The person of an entry, without groups; `None` if nothing in it is a stable id.

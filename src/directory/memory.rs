@@ -37,6 +37,14 @@ impl<T: Clone> Memory<T> {
         (now.duration_since(*since) < self.keep).then(|| value.clone())
     }
 
+    /// The value, if it is not from before a moment.
+    pub(super) fn recall_since(&self, name: &str, moment: Instant, now: Instant) -> Option<T> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, value) = inner.values.get(name)?;
+        let holds = *since >= moment && now.duration_since(*since) < self.keep;
+        holds.then(|| value.clone())
+    }
+
     pub(super) fn remember(&self, name: &str, value: T, now: Instant) {
         if self.keep.is_zero() {
             return;
@@ -89,6 +97,17 @@ mod tests {
         memory.remember("hanako", 3, start + MINUTE);
         assert_eq!(memory.recall("taro", start + MINUTE), Some(2));
         assert_eq!(memory.recall("taro", start + MINUTE * 3 / 2), None);
+    }
+
+    #[test]
+    fn what_is_from_before_a_moment_is_not_recalled_for_it() {
+        let memory = Memory::new(MINUTE, 10);
+        let start = Instant::now();
+        memory.remember("taro", 1, start);
+        assert_eq!(memory.recall_since("taro", start, start), Some(1));
+        let later = start + MINUTE / 2;
+        assert_eq!(memory.recall_since("taro", later, later), None);
+        assert_eq!(memory.recall_since("taro", start, start + MINUTE), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod entry;
 mod failure;
 mod groups;
 mod memory;
+mod nt;
 mod overheard;
 mod protocol;
 mod refusal;
@@ -42,7 +43,7 @@ pub use survey::{Content, People, Surveyed};
 use failure::Failure;
 use groups::Parents;
 use memory::Memory;
-use protocol::{Filter, Query, Scope, Selection, UserFilter};
+use protocol::{Attributes, Filter, Query, Scope, Selection, UserFilter};
 use server::{Host, Surroundings};
 
 /// Entries remembered: as many people as log in within the minute that entries live.
@@ -107,8 +108,8 @@ pub enum Bind {
     Refused(Refusal),
 }
 
-/// A response to a challenge by the NT hash of a password (RFC 2759 §8.1), for entries that have one.
-#[derive(Clone, Debug)]
+/// A response to a challenge by the NT hash of a password (RFC 2759 §8.1), for entries that have one. `Debug` shows nothing of it.
+#[derive(Clone)]
 pub struct NtResponse {
     /// The name as typed: it is part of what the response was computed from.
     pub name: Box<[u8]>,
@@ -118,6 +119,27 @@ pub struct NtResponse {
     pub peer_challenge: [u8; 16],
     /// The response.
     pub response: [u8; 24],
+}
+
+/// What came of a response by the NT hash.
+#[derive(Debug)]
+#[must_use]
+pub enum Proof {
+    /// It was made with this person's password.
+    Proven(Proven),
+    /// It was not, or the account may not be used.
+    Refused(Refusal),
+    /// It cannot be judged: no attribute is configured, or the entry has no hash in it.
+    NoHash,
+}
+
+/// A password that was proven by its NT hash.
+#[derive(Debug)]
+pub struct Proven {
+    /// The hash: the same for the same password, as responses are not.
+    pub hash: Secret,
+    /// What proves to the peer that the password is known here (RFC 2759 §8.7).
+    pub answer: [u8; 20],
 }
 
 /// Why a directory refuses.
@@ -193,6 +215,8 @@ struct Inner {
     user_filter: UserFilter,
     /// The attributes that a person is asked for.
     attributes: Selection,
+    /// The same and those of the NT hash, where one is configured.
+    proof: Option<Selection>,
     people: Memory<Arc<Entry>>,
     parents: Parents,
 }
@@ -227,7 +251,11 @@ impl Directory {
         let inner = Inner {
             hosts,
             user_filter,
-            attributes: entry::wanted(&settings),
+            attributes: Selection::of(entry::wanted(&settings)),
+            proof: settings.nt_hash.as_deref().map(|hash| {
+                let more = [hash].into_iter().chain(nt::STATES);
+                Selection::of(entry::wanted(&settings).into_iter().chain(more))
+            }),
             people: Memory::new(settings.remember, MAX_REMEMBERED),
             parents: Parents::new(settings.remember, MAX_REMEMBERED_GROUPS),
             clock,
@@ -245,6 +273,23 @@ impl Directory {
     /// When it could not be asked.
     pub async fn find(&self, user: &str, deadline: Instant) -> Result<Found, Error> {
         match self.inner.people.recall(user, Instant::now()) {
+            Some(entry) => Ok(Found::One(entry)),
+            None => self.find_anew(user, deadline).await,
+        }
+    }
+
+    /// Finds the entry of a user, remembered if it was asked for since a moment.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be asked.
+    pub async fn find_since(
+        &self,
+        user: &str,
+        since: Instant,
+        deadline: Instant,
+    ) -> Result<Found, Error> {
+        match self.inner.people.recall_since(user, since, Instant::now()) {
             Some(entry) => Ok(Found::One(entry)),
             None => self.find_anew(user, deadline).await,
         }
@@ -315,6 +360,52 @@ impl Directory {
         Err(worst)
     }
 
+    /// Judges a response by the NT hash, which is read with the account's state for this alone. What only a bind would tell
+    /// (a lock that passes by itself, an expired password) is not seen, unless the entry itself says it.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be asked.
+    pub async fn prove(
+        &self,
+        entry: &Entry,
+        shown: &NtResponse,
+        deadline: Instant,
+    ) -> Result<Proof, Error> {
+        let inner = &self.inner;
+        let (Some(attribute), Some(wanted)) = (&inner.settings.nt_hash, &inner.proof) else {
+            return Ok(Proof::NoHash);
+        };
+        if entry.dn.is_empty() {
+            return Err(Error::Undecided { code: INVALID_DN });
+        }
+        let query = Query {
+            base: &entry.dn,
+            scope: Scope::Base,
+            filter: Filter::Everything,
+            attributes: wanted,
+            limit: 1,
+        };
+        let mut worst = Error::Unreachable;
+        for host in inner.hosts.iter().filter(|host| host.is_up()) {
+            match host.search(&query, deadline).await {
+                Ok(answer) => {
+                    let found = answer.entries.first();
+                    return Ok(
+                        found.map_or(Proof::Refused(Refusal::WrongPassword), |found| {
+                            inner.judge(entry, (found, attribute), shown)
+                        }),
+                    );
+                }
+                Err(failure) => worst = worst.or(&failure),
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::Deadline);
+            }
+        }
+        Err(worst)
+    }
+
     /// What is known of each server without asking.
     #[must_use]
     pub fn health(&self) -> Vec<ServerHealth> {
@@ -329,6 +420,22 @@ impl Directory {
 }
 
 impl Inner {
+    /// Judges a response by what was read at the entry's DN, if that is still the same person.
+    fn judge(
+        &self,
+        entry: &Entry,
+        (found, attribute): (&Attributes, &str),
+        shown: &NtResponse,
+    ) -> Proof {
+        match entry::person(found, &self.settings, self.clock.now()) {
+            Some(now) if now.id == entry.id => match now.state {
+                State::Usable => nt::judge(found, attribute, shown),
+                State::Barred(refusal) => Proof::Refused(refusal),
+            },
+            Some(_) | None => Proof::Refused(Refusal::WrongPassword),
+        }
+    }
+
     /// The servers to bind at: those that are up, in the order of the file, those whose last search failed at the end.
     /// Settled before the first is asked, so that none is asked twice.
     fn for_bind(&self) -> Vec<&Arc<Host>> {

@@ -28,6 +28,8 @@ pub struct Settings {
     pub phone: Vec<String>,
     /// The attribute that tells the person's language (preferredLanguage), if any.
     pub language: Option<String>,
+    /// The attribute that holds the NT hash of the password in 32 hex digits (sambaNTPassword), if any.
+    pub nt_hash: Option<String>,
     /// How groups are found.
     pub groups: Groups,
     /// Deadline of one LDAP operation.

@@ -3,97 +3,41 @@
 //! Yields credentials to judge and is told the verdict. No sockets, no RADIUS, no directory. RFC 3748, 5216, 5281, 9190, 9427,
 //! 2759; draft-kamath-pppext-peapv0, draft-josefsson-pppext-eap-tls-eap (PEAP), draft-kamath-pppext-eap-mschapv2.
 
+mod authenticator;
+mod conversation;
+mod dialogue;
+mod framing;
+mod inner;
+mod packet;
+mod reader;
 mod settings;
+mod tls;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use crate::secret::Secret;
 
+pub use authenticator::Authenticator;
+use authenticator::House;
+pub use conversation::Conversation;
 pub use settings::{CertificateName, Error, Inner, Method, Settings, Version};
 
 /// Longest EAP packet that is read or written: what fits a RADIUS packet (RFC 2865 §3).
 pub const PACKET_OCTETS: usize = 4096;
-
-/// Holds conversations: certificate, methods and the sessions that may be resumed. `R` is what whoever judges wants to be shown
-/// again when a session is resumed; its owner clones and compares it, this room only keeps it. Cheap to clone.
-#[derive(Clone)]
-pub struct Authenticator<R> {
-    settings: Arc<Settings>,
-    _sessions: std::marker::PhantomData<R>,
-}
-
-impl<R: Clone + Send + Sync + 'static> Authenticator<R> {
-    /// Prepares the methods.
-    ///
-    /// # Errors
-    ///
-    /// When certificate, key, CA or CRL cannot be used.
-    pub fn new(settings: Settings) -> Result<Self, Error> {
-        Ok(Self {
-            settings: Arc::new(settings),
-            _sessions: std::marker::PhantomData,
-        })
-    }
-
-    /// Takes a new certificate, new methods and bounds, after a reload. Conversations in work end under the old ones; sessions
-    /// of methods that are still offered stay resumable.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Authenticator::new`]; then nothing has changed.
-    pub fn reload(&mut self, settings: Settings) -> Result<(), Error> {
-        self.settings = Arc::new(settings);
-        Ok(())
-    }
-
-    /// Begins a conversation with what came in the first EAP-Message: empty for EAP-Start (RFC 3579 §2.1), otherwise an
-    /// EAP-Response/Identity.
-    pub fn begin(&self, _packet: &[u8], _room: Room) -> (Conversation<R>, Turn<R>) {
-        unimplemented!()
-    }
-
-    /// Ends the resumability of every session whose record is chosen: a report, a removed factor, a disabled account.
-    pub fn forget(&self, _chosen: impl Fn(&R) -> bool) {}
-}
+/// Longest identity that is taken: what an EAP packet of 1,025 octets holds, the most that every link carries (RFC 3748 §5.1).
+pub const IDENTITY_OCTETS: usize = 1020;
+/// Most answers of a peer in one conversation, as FreeRADIUS has it: more are a peer that goes in circles.
+pub const ROUNDS: u8 = 50;
+/// Most packets that are discarded in one conversation (RFC 3579 §2.2).
+pub const ODD_PACKETS: u8 = 5;
 
 /// How much room the way to the peer has for one EAP packet: the smaller of the configured fragment and Framed-MTU less 4
 /// (RFC 3579 §2.4). Octets, clamped to 100–4000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room(pub usize);
-
-/// One conversation, from Identity to Success or Failure. Bounded: 50 rounds, 5 odd packets, 64 KiB in reassembly.
-pub struct Conversation<R> {
-    _of: std::marker::PhantomData<R>,
-}
-
-impl<R: Clone + Send + Sync + 'static> Conversation<R> {
-    /// Takes the peer's next packet.
-    pub fn receive(&mut self, _packet: &[u8], _room: Room) -> Turn<R> {
-        unimplemented!()
-    }
-
-    /// Hears whether the session that the peer wants to resume may be; after [`Turn::Look`] alone.
-    pub fn looked(&mut self, _may: bool) -> Turn<R> {
-        unimplemented!()
-    }
-
-    /// Hears what became of the credentials; after [`Turn::Judge`] alone.
-    pub fn judged(&mut self, _judgement: Judgement<R>) -> Turn<R> {
-        unimplemented!()
-    }
-
-    /// The outer identity: what the peer answered to Identity, at most 1020 octets, possibly empty, possibly no UTF-8.
-    #[must_use]
-    pub fn identity(&self) -> &[u8] {
-        unimplemented!()
-    }
-
-    /// What to write in a log: method, TLS version and suite, as far as they are known.
-    #[must_use]
-    pub fn told(&self) -> String {
-        unimplemented!()
-    }
-}
 
 /// What follows.
 #[must_use]

@@ -148,6 +148,8 @@ fn policy(settings: &Settings, language: Language) -> ClientPolicy {
         push: vec![PushMode::Shown],
         patience: PATIENCE,
         pair: Duration::ZERO,
+        remember: Duration::ZERO,
+        remember_always: false,
         late_approval: Duration::ZERO,
     }
 }

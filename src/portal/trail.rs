@@ -9,11 +9,11 @@ use crate::account::{
     AccountId, AttemptId, ClientName, Decision, Durations, FactorKind, Outcome, Reason, Station,
 };
 
-/// What was done, to a factor of which kind, called what.
+/// What was done, to a factor of which kind if to one, called what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Act<'a> {
     pub(super) reason: Reason,
-    pub(super) kind: FactorKind,
+    pub(super) kind: Option<FactorKind>,
     pub(super) label: &'a str,
 }
 
@@ -37,7 +37,7 @@ pub(super) async fn record(
         station_from: None,
         zone: None,
         rule: None,
-        factor: Some(act.kind),
+        factor: act.kind,
         outcome: Outcome::Waiting,
         reason: act.reason,
         directory: None,

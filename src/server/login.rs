@@ -1,4 +1,5 @@
-//! An Access-Request from its task's point of view: read it, have it decided, reply.
+//! An Access-Request from its task's point of view: read it, have it decided, reply. One with EAP-Message goes on in
+//! `conversation`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -7,12 +8,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::clients::{Known, Permit, after};
+use super::conversation::{self, Kept};
 use super::duplicates::Ticket;
 use super::rejects::{self, Delay};
 use super::socket::{Local, Socket, canonical};
 use super::waiting::{self, Packet};
 use super::{Client, House, class, probe, reply, station};
-use crate::access::{Attempt, Credential, HANDLE, Verdict, Wait};
+use crate::access::{Answer, Attempt, Concluded, Credential, HANDLE, Verdict, Wait};
 use crate::account::{AttemptId, Decision, Durations, Outcome, Reason};
 use crate::secret::Secret;
 use crate::telemetry::Discard;
@@ -34,6 +36,39 @@ pub(super) struct Work {
     pub(super) ticket: Ticket,
     pub(super) permit: Permit,
     pub(super) received: Instant,
+}
+
+impl Work {
+    /// The request and where it stands.
+    pub(super) fn scene(&self) -> Scene<'_> {
+        Scene {
+            house: &self.house,
+            known: &self.known,
+            request: &self.request,
+            path: &self.path,
+            received: self.received,
+        }
+    }
+}
+
+/// A request and where it stands, whether it is in work or held.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'a> {
+    pub(super) house: &'a House,
+    pub(super) known: &'a Known,
+    pub(super) request: &'a Request,
+    pub(super) path: &'a Path,
+    pub(super) received: Instant,
+}
+
+impl Scene<'_> {
+    /// The Class of the Accept that an attempt ends in. Its accounting is expected from now on.
+    pub(super) fn class(&self, attempt: &AttemptId) -> Option<[u8; HANDLE]> {
+        let (house, client) = (self.house, &self.known.client);
+        let expected = &house.expected;
+        expected.note_request(&client.name, self.request, attempt);
+        class::of(&house.rooms.access, client, attempt)
+    }
 }
 
 /// The way that a reply takes.
@@ -82,13 +117,13 @@ impl Outgoing {
 
 /// Why a request is refused before anybody is asked.
 #[derive(Debug, PartialEq, Eq)]
-struct Refusal {
+pub(super) struct Refusal {
     reason: Reason,
     note: String,
 }
 
 impl Refusal {
-    fn new(reason: Reason, note: &str) -> Self {
+    pub(super) fn new(reason: Reason, note: &str) -> Self {
         Self {
             reason,
             note: note.to_owned(),
@@ -138,19 +173,28 @@ impl Drop for Fall {
 
 /// Does the work of one Access-Request.
 pub(super) async fn run(work: Work) {
-    let (verdict, attempt) = match credentials(&work.request, &work.known.client) {
-        Ok(credentials) => decide(&work, credentials).await,
-        Err(refusal) => refuse(&work, refusal),
+    if work.request.attribute(attribute::EAP_MESSAGE).is_some() {
+        // Boxed: a conversation's future is larger than that of a login by PAP.
+        return Box::pin(conversation::run(work)).await;
+    }
+    let (verdict, number) = match credentials(&work.request, &work.known.client) {
+        Ok(Credentials { name, password }) => {
+            let mut attempt = attempt(&work, name, Credential::Password(password));
+            attempt.state = work.request.attribute(attribute::STATE).map(Into::into);
+            let answer = decide(&work, attempt).await;
+            (answer.verdict, answer.decision.attempt.clone())
+        }
+        Err(refusal) => refuse(&work.scene(), refusal),
     };
     if let Verdict::Wait(wait) = verdict {
-        hold(work, wait);
-    } else {
-        answer(work, (&verdict, &attempt));
+        hold(work, wait, None);
+    } else if let Some(octets) = build(&work.scene(), (&verdict, &number)) {
+        answer(work, octets);
     }
 }
 
 /// Holds the reply for a prompt; the permit is free again.
-fn hold(work: Work, wait: Wait) {
+pub(super) fn hold(work: Work, wait: Wait, kept: Option<Box<Kept>>) {
     let Work {
         house,
         known,
@@ -168,26 +212,41 @@ fn hold(work: Work, wait: Wait) {
         ticket,
         received,
         wait,
+        kept,
     };
     waiting::wait(&house, packet);
 }
 
 /// Replies to a packet that was held.
-pub(super) fn answer_held(house: &Arc<House>, packet: Packet, decided: (&Verdict, &AttemptId)) {
+pub(super) fn answer_held(house: &House, packet: Packet, verdict: Verdict, all: &Concluded) {
     let Packet {
         known,
         request,
         path,
         ticket,
         received,
+        kept,
         ..
     } = packet;
-    send(house, &known, (request, path, ticket, received), decided);
+    let scene = Scene {
+        house,
+        known: &known,
+        request: &request,
+        path: &path,
+        received,
+    };
+    let octets = match kept {
+        Some(kept) => conversation::conclude(&scene, kept, (verdict, all)),
+        None => build(&scene, (&verdict, &all.decision.attempt)),
+    };
+    if let Some(octets) = octets {
+        send(house, &known, (path, ticket, received), octets);
+    }
 }
 
-async fn decide(work: &Work, credentials: Credentials) -> (Verdict, AttemptId) {
+/// Has an attempt decided, and tells of it.
+pub(super) async fn decide(work: &Work, attempt: Attempt) -> Answer {
     let rooms = &work.house.rooms;
-    let attempt = attempt(work, credentials);
     let answers = attempt.state.is_some();
     let nas = attempt.nas;
     let answer = rooms.access.decide(attempt).await;
@@ -197,26 +256,33 @@ async fn decide(work: &Work, credentials: Credentials) -> (Verdict, AttemptId) {
             .telemetry
             .challenge_answered(&work.known.client.name, nas);
     }
-    (answer.verdict, answer.decision.attempt.clone())
+    answer
 }
 
-fn attempt(work: &Work, credentials: Credentials) -> Attempt {
+/// An attempt that begins.
+pub(super) fn attempt(work: &Work, name: Box<[u8]>, credential: Credential) -> Attempt {
     let client = &work.known.client;
     let (station, station_from) = station::read(&work.request, &client.station);
-    let patience = client.patience.min(PATIENCE).saturating_sub(WAY_BACK);
     Attempt {
         client: Arc::clone(&client.policy),
         nas: canonical(work.path.peer),
         nas_port: nas_port(&work.request),
-        name: credentials.name,
-        credential: Credential::Password(credentials.password),
-        state: work.request.attribute(attribute::STATE).map(Into::into),
+        name,
+        credential,
+        state: None,
+        can_ask: true,
         station,
         station_from,
         received: work.received,
-        deadline: after(work.received, patience),
+        deadline: deadline(work),
         hold_until: after(work.received, hold_for(work)),
     }
+}
+
+/// When an answer has no more use.
+pub(super) fn deadline(work: &Work) -> Instant {
+    let patience = work.known.client.patience.min(PATIENCE);
+    after(work.received, patience.saturating_sub(WAY_BACK))
 }
 
 /// How long a reply may be held: as long as the gear waits by its profile, or less if it was seen to.
@@ -227,19 +293,26 @@ fn hold_for(work: &Work) -> Duration {
     patience.saturating_sub(WAY_BACK)
 }
 
-fn refuse(work: &Work, refusal: Refusal) -> (Verdict, AttemptId) {
-    let client = &work.known.client;
-    let (station, station_from) = station::read(&work.request, &client.station);
-    let took = work.received.elapsed().as_micros();
-    let typed = work.request.attribute(attribute::USER_NAME);
-    let rooms = &work.house.rooms;
+/// Refuses a request before anybody is asked.
+pub(super) fn refuse(scene: &Scene<'_>, refusal: Refusal) -> (Verdict, AttemptId) {
+    let attempt = record(scene, refusal);
+    (scene.known.client.policy.common_reject(), attempt)
+}
+
+/// Records that a request is refused before anybody was asked. Gives the number of the record.
+pub(super) fn record(scene: &Scene<'_>, refusal: Refusal) -> AttemptId {
+    let client = &scene.known.client;
+    let (station, station_from) = station::read(scene.request, &client.station);
+    let took = scene.received.elapsed().as_micros();
+    let typed = scene.request.attribute(attribute::USER_NAME);
+    let rooms = &scene.house.rooms;
     let decision = Decision {
         attempt: AttemptId::new(rooms.clock.now()),
         at: rooms.clock.now(),
         account: None,
         name: Arc::default(),
         client: client.name.clone(),
-        nas: canonical(work.path.peer),
+        nas: canonical(scene.path.peer),
         station,
         station_from,
         zone: None,
@@ -262,60 +335,66 @@ fn refuse(work: &Work, refusal: Refusal) -> (Verdict, AttemptId) {
             .count_refusal(typed.unwrap_or_default(), decision),
     };
     rooms.telemetry.decision(&decision);
-    (client.policy.common_reject(), decision.attempt.clone())
+    decision.attempt.clone()
+}
+
+/// A verdict as a packet; none when nothing is to be answered.
+fn build(scene: &Scene<'_>, (verdict, attempt): (&Verdict, &AttemptId)) -> Option<Vec<u8>> {
+    let (client, settings) = (&scene.known.client, scene.house.settings.load());
+    let class = match verdict {
+        Verdict::Accept { .. } => scene.class(attempt),
+        _ => None,
+    };
+    let decided = (verdict, class.as_ref().map(<[u8; HANDLE]>::as_slice));
+    let octets = reply::build(scene.request, client, decided, &settings.replies);
+    if octets.is_none() {
+        scene.house.rooms.telemetry.discard(
+            Discard::Undecided,
+            scene.path.peer,
+            Some(&client.name),
+            "could not be decided (when-undecided = \"discard\")",
+        );
+    }
+    let let_in = matches!(verdict, Verdict::Accept { .. } | Verdict::Challenge { .. });
+    if let_in && octets.as_deref().is_some_and(is_reject) {
+        reply::tell_too_long(&client.name);
+    }
+    octets
+}
+
+fn is_reject(octets: &[u8]) -> bool {
+    octets.first() == Some(&(Code::AccessReject as u8))
 }
 
 /// Replies: a Reject at its time, anything else at once.
-fn answer(work: Work, decided: (&Verdict, &AttemptId)) {
+pub(super) fn answer(work: Work, octets: Vec<u8>) {
     let Work {
         house,
         known,
-        request,
         path,
         ticket,
         permit,
         received,
+        ..
     } = work;
     drop(permit);
-    send(&house, &known, (request, path, ticket, received), decided);
+    send(&house, &known, (path, ticket, received), octets);
 }
 
 fn send(
-    house: &Arc<House>,
-    known: &Arc<Known>,
-    (request, path, ticket, received): (Request, Path, Ticket, Instant),
-    (verdict, attempt): (&Verdict, &AttemptId),
+    house: &House,
+    known: &Known,
+    (path, ticket, received): (Path, Ticket, Instant),
+    octets: Vec<u8>,
 ) {
     let settings = house.settings.load();
-    let class = class::of(&house.rooms.access, &known.client, attempt);
-    let decided = (verdict, class.as_ref().map(<[u8; HANDLE]>::as_slice));
-    let Some(octets) = reply::build(&request, &known.client, decided, &settings.replies) else {
-        house.rooms.telemetry.discard(
-            Discard::Undecided,
-            path.peer,
-            Some(&known.client.name),
-            "could not be decided (when-undecided = \"discard\")",
-        );
-        return;
-    };
-    let is_reject = octets.first() == Some(&(Code::AccessReject as u8));
-    if is_reject && matches!(verdict, Verdict::Accept { .. } | Verdict::Challenge { .. }) {
-        log::error!(
-            "client {}: the reply does not fit a packet and became a Reject: its reply sets are too long",
-            known.client.name
-        );
-    }
-    if matches!(verdict, Verdict::Accept { .. }) {
-        house
-            .expected
-            .note_request(&known.client.name, &request, attempt);
-    }
+    let rejects = is_reject(&octets);
     let outgoing = Outgoing {
         reply: octets.into(),
         path,
         ticket,
     };
-    if is_reject {
+    if rejects {
         let at = rejects::due(received, settings.reject_floor);
         reject(house, known, outgoing, at);
     } else {
@@ -371,9 +450,7 @@ fn unsupported(request: &Request) -> Option<&'static str> {
             .next()
             .is_some()
     };
-    if has(attribute::EAP_MESSAGE) {
-        Some("EAP")
-    } else if has(attribute::CHAP_PASSWORD) {
+    if has(attribute::CHAP_PASSWORD) {
         Some("CHAP")
     } else if has_microsoft(attribute::MS_CHAP_RESPONSE)
         || has_microsoft(MS_CHAP_CHALLENGE)

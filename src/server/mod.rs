@@ -1,11 +1,12 @@
-//! Listens for RADIUS: which client, is it a duplicate, is there room, send the reply.
+//! Listens for RADIUS: which client, is it a duplicate, is there room, which conversation, send the reply.
 //!
-//! Not here: octets (`wire`) and verdicts (`access`). RFC 2865, 2866, 5080 §2.2.2, 5176 (as a sender),
-//! 5997.
+//! Not here: octets (`wire`), EAP (`eap`) and verdicts (`access`). RFC 2865, 2866, 3579, 3580, 4372, 5080 §2.2.2, 5176 (as a
+//! sender), 5997.
 
 mod accounting;
 mod class;
 mod clients;
+mod conversation;
 mod disconnect;
 mod duplicates;
 mod listener;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use ipnet::IpNet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +35,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::{Access, ClientPolicy};
 use crate::account::ClientName;
 use crate::clock::Clock;
-use crate::secret::Secret;
+use crate::secret::{Key, Secret};
 use crate::telemetry::Telemetry;
 use crate::wire::Signing;
 
@@ -47,6 +48,7 @@ use rejects::Rejects;
 use socket::{Families, Port, Socket};
 use waiting::Waiting;
 
+pub use conversation::Eap;
 pub use disconnect::Disconnect;
 pub use probe::Probe;
 pub use profile::{Again, Dialogue, GENERIC, Method, PROFILES, Profile, Signs};
@@ -121,6 +123,8 @@ pub struct Client {
     pub class: bool,
     /// How its sessions are ended; none is not at all.
     pub disconnect: Option<Disconnect>,
+    /// Seconds after which an Accept of EAP has the station prove itself anew.
+    pub session_timeout: Option<u32>,
     /// What `access` needs to know.
     pub policy: Arc<ClientPolicy>,
 }
@@ -208,8 +212,13 @@ struct House {
     rejects: Rejects<Outgoing>,
     waiting: Waiting,
     expected: Expected,
+    eap: ArcSwapOption<Eap>,
+    conversations: Conversations,
     rooms: Rooms,
 }
+
+/// EAP conversations between two of their packets.
+type Conversations = conversation::Table<Box<conversation::Kept>>;
 
 impl Server {
     /// Binds every socket. Needs a tokio runtime.
@@ -241,6 +250,8 @@ impl Server {
             rejects: Rejects::new(rejects::WAITING),
             waiting: Waiting::default(),
             expected: Expected::default(),
+            eap: ArcSwapOption::default(),
+            conversations: Conversations::default(),
             bound: Sockets::of(&settings),
             settings: ArcSwap::from_pointee(settings),
             rooms,
@@ -305,6 +316,23 @@ impl Server {
         self.house.settings.store(Arc::new(settings));
     }
 
+    /// How EAP conversations are held now; none where they are not.
+    #[must_use]
+    pub fn eap(&self) -> Option<Eap> {
+        self.house.eap.load().as_deref().cloned()
+    }
+
+    /// Begins conversations as told from now on, or none; those that are open go on.
+    pub fn hold_eap(&self, eap: Option<Eap>) {
+        self.house.eap.store(eap.map(Arc::new));
+    }
+
+    /// EAP conversations that wait for their next packet.
+    #[must_use]
+    pub fn conversations(&self) -> usize {
+        self.house.conversations.len()
+    }
+
     /// Adds, for a time, a client at a loopback address with the policy of another: what `sekisho try` borrows.
     /// At most 16 at once. Returns `false` when there is no such client, no room, or the address is lent already.
     #[must_use]
@@ -361,4 +389,6 @@ pub struct Rooms {
     pub telemetry: Telemetry,
     /// The time.
     pub clock: Clock,
+    /// Under which Chargeable-User-Identity is made (RFC 4372): the same after a restart.
+    pub chargeable: Key,
 }

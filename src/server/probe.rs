@@ -49,16 +49,22 @@ impl Probe {
     }
 
     fn is(&self, request: &Request) -> bool {
+        if let Self::ConnectInfo(text) = self {
+            let mut infos = request.attributes(CONNECT_INFO);
+            return infos.any(|value| value.eq_ignore_ascii_case(text.as_bytes()));
+        }
+        let name = request.attribute(attribute::USER_NAME);
+        self.is_named(name.unwrap_or_default())
+    }
+
+    fn is_named(&self, name: &[u8]) -> bool {
         let equals = |value: &[u8], text: &str| value.eq_ignore_ascii_case(text.as_bytes());
-        let name = request.attribute(attribute::USER_NAME).unwrap_or_default();
         match self {
             Self::Name(text) => equals(name, text),
             Self::Prefix(text) => name
                 .get(..text.len())
                 .is_some_and(|start| equals(start, text)),
-            Self::ConnectInfo(text) => request
-                .attributes(CONNECT_INFO)
-                .any(|value| equals(value, text)),
+            Self::ConnectInfo(_) => false,
         }
     }
 }
@@ -76,6 +82,11 @@ impl fmt::Display for Probe {
 /// Which of a client's health checks a request is.
 pub(super) fn find<'p>(request: &Request, probes: &'p [Probe]) -> Option<&'p Probe> {
     probes.iter().find(|probe| probe.is(request))
+}
+
+/// Which of a client's health checks a name is: the identity of an EAP conversation.
+pub(super) fn find_name<'p>(name: &[u8], probes: &'p [Probe]) -> Option<&'p Probe> {
+    probes.iter().find(|probe| probe.is_named(name))
 }
 
 #[cfg(test)]

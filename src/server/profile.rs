@@ -43,6 +43,8 @@ pub struct Profile {
     pub pair: Duration,
     /// Whether a Class of ours is safe with it: gear that reads groups from Class could take it for one.
     pub class: bool,
+    /// For how long a station is remembered at which a factor was proven; zero is never.
+    pub remember: Duration,
     /// What makes it wait longer, as a sentence.
     pub raise: &'static str,
 }
@@ -150,6 +152,7 @@ pub static GENERIC: Profile = Profile {
     logins: 1,
     pair: PAIR,
     class: true,
+    remember: Duration::ZERO,
     raise: "Raise the time-out of the RADIUS server on the gear to 60 s.",
 };
 
@@ -297,8 +300,46 @@ static SOFTETHER: Profile = Profile {
     ..GENERIC
 };
 
+/// Within EAP the gear hands on what it does not see: a question is shown where the method has room for one (GTC).
+static WIFI: Profile = Profile {
+    name: "wifi",
+    gear: "Wi-Fi gear of no known make",
+    method: Method::Eap,
+    code: BY_CHALLENGE,
+    push: &[PushMode::Shown],
+    station: &[CALLING],
+    probes: &["meraki_8021x_test"],
+    remember: secs(14 * 24 * 3600),
+    raise: "Raise the time-out of the RADIUS server on the controller to 30 s.",
+    ..GENERIC
+};
+
+static ARUBA: Profile = Profile {
+    name: "aruba",
+    gear: "Aruba controllers",
+    waits: &[secs(30), secs(30)],
+    raise: "It waits as long as people take.",
+    ..WIFI
+};
+
+static ARUBA_INSTANT: Profile = Profile {
+    name: "aruba-instant",
+    gear: "Aruba Instant access points",
+    waits: &[secs(5), secs(5), secs(5)],
+    raise: "Raise the timeout of the authentication server on the access points to 25 s.",
+    ..WIFI
+};
+
+static CISCO_WLC: Profile = Profile {
+    name: "cisco-wlc",
+    gear: "Cisco wireless controllers",
+    waits: &[secs(2), secs(2)],
+    raise: "Raise the server timeout of the RADIUS authentication server on the controller to 30 s.",
+    ..WIFI
+};
+
 /// Every profile.
-pub static PROFILES: [&Profile; 11] = [
+pub static PROFILES: [&Profile; 15] = [
     &GENERIC,
     &FORTIGATE,
     &CISCO_ASA,
@@ -310,6 +351,10 @@ pub static PROFILES: [&Profile; 11] = [
     &STRONGSWAN,
     &PAM,
     &SOFTETHER,
+    &WIFI,
+    &ARUBA,
+    &ARUBA_INSTANT,
+    &CISCO_WLC,
 ];
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Client, ReplyAttribute, WhenUndecided};
 use crate::access::Verdict;
+use crate::account::ClientName;
 use crate::wire::{Code, Reply, Request, VALUE_OCTETS, attribute};
 
 /// Prompt "no echo" (RFC 2869 §5.10): what is typed may be a password with a code behind it.
@@ -23,7 +24,10 @@ pub(super) fn build(
     sets: &Sets,
 ) -> Option<Vec<u8>> {
     let reply = match verdict {
-        Verdict::Accept { reply } => with_class(accept(request, reply, sets), class),
+        Verdict::Accept { reply } => {
+            let accept = Reply::to(request, Code::AccessAccept);
+            with_class(with_sets(accept, reply, sets), class)
+        }
         Verdict::Reject { text } => reject(request, text.as_deref()),
         Verdict::Challenge { state, text } => with_text(
             Reply::to(request, Code::AccessChallenge).with(attribute::STATE, state),
@@ -39,21 +43,30 @@ pub(super) fn build(
     Some(reply.sign(&client.secret))
 }
 
-fn accept<'a>(request: &'a Request, names: &[Arc<str>], sets: &Sets) -> Reply<'a> {
-    names
-        .iter()
-        .filter_map(|name| sets.get(name))
-        .flatten()
-        .fold(
-            Reply::to(request, Code::AccessAccept),
-            |reply, attribute| match attribute.vendor {
-                None => reply.with(attribute.kind, &attribute.value),
-                Some(vendor) => reply.with_vendor(vendor, attribute.kind, &attribute.value),
-            },
-        )
+/// Adds what reply sets hold.
+pub(super) fn with_sets<'a>(reply: Reply<'a>, names: &[Arc<str>], sets: &Sets) -> Reply<'a> {
+    let all = names.iter().filter_map(|name| sets.get(name)).flatten();
+    all.fold(reply, |reply, attribute| match attribute.vendor {
+        None => reply.with(attribute.kind, &attribute.value),
+        Some(vendor) => reply.with_vendor(vendor, attribute.kind, &attribute.value),
+    })
 }
 
-fn with_class<'a>(reply: Reply<'a>, class: Option<&[u8]>) -> Reply<'a> {
+/// Whether some of reply sets hold a standard attribute.
+pub(super) fn hold(names: &[Arc<str>], sets: &Sets, kind: u8) -> bool {
+    let mut all = names.iter().filter_map(|name| sets.get(name)).flatten();
+    all.any(|attribute| attribute.vendor.is_none() && attribute.kind == kind)
+}
+
+/// Says that what should have let somebody in fits no packet.
+pub(super) fn tell_too_long(client: &ClientName) {
+    log::error!(
+        "client {client}: the reply does not fit a packet and became a Reject: its reply sets are too long"
+    );
+}
+
+/// Adds a Class behind those of reply sets.
+pub(super) fn with_class<'a>(reply: Reply<'a>, class: Option<&[u8]>) -> Reply<'a> {
     match class {
         Some(class) => reply.with(attribute::CLASS, class),
         None => reply,
@@ -70,7 +83,8 @@ fn reject<'a>(request: &'a Request, text: Option<&str>) -> Reply<'a> {
     }
 }
 
-fn eap_failure(response: &[u8]) -> [u8; 4] {
+/// An EAP-Failure under the identifier of another packet (RFC 3748 §4.2).
+pub(super) fn eap_failure(response: &[u8]) -> [u8; 4] {
     let identifier = response.get(1).copied().unwrap_or_default();
     [EAP_FAILURE, identifier, 0, 4]
 }

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::House;
 use super::clients::{Known, hold};
+use super::conversation::Kept;
 use super::duplicates::Ticket;
 use super::login::{self, Path};
 use super::socket::canonical;
@@ -26,6 +27,8 @@ use crate::wire::Request;
 
 /// Packets held at once: 100,000 people, and retries of theirs; some 100 MiB.
 const HELD: usize = 1 << 17;
+/// EAP conversations among them, each with its tunnel of up to 12 KiB: 96 MiB.
+const HELD_CONVERSATIONS: usize = 8192;
 /// Packets held for one prompt: retries at each of some servers. More are discarded, as the NAS has others.
 const HELD_FOR_PROMPT: usize = 16;
 /// Prompts remembered that were decided before their packet was held: more than are decided in the moment between its prompt
@@ -43,6 +46,8 @@ pub(super) struct Packet {
     pub(super) ticket: Ticket,
     pub(super) received: Instant,
     pub(super) wait: Wait,
+    /// The conversation that it is of.
+    pub(super) kept: Option<Box<Kept>>,
 }
 
 impl Packet {
@@ -70,6 +75,8 @@ struct Table {
     /// When the patience of a packet of a prompt ends. What was answered before leaves its place behind until then.
     ends: BinaryHeap<Reverse<(Instant, i64)>>,
     held: usize,
+    /// How many of them are of EAP conversations.
+    conversations: usize,
     closed: bool,
     /// Prompts that were decided while nobody waited for them, newest last: a packet may be about to come.
     early: VecDeque<AttemptId>,
@@ -93,6 +100,10 @@ impl Table {
         if self.closed || self.held >= HELD || self.ends.len() >= 2 * HELD {
             return Err(Box::new(packet));
         }
+        let of_conversation = usize::from(packet.kept.is_some());
+        if self.conversations + of_conversation > HELD_CONVERSATIONS {
+            return Err(Box::new(packet));
+        }
         let (until, prompt) = (packet.wait.until, packet.wait.prompt.clone());
         // Most prompts have one packet: a list that grows by itself would make room for four.
         let one = || Vec::with_capacity(1);
@@ -102,6 +113,7 @@ impl Table {
         }
         packets.push(packet);
         self.held += 1;
+        self.conversations += of_conversation;
         let early = self.early.contains(&prompt);
         if early {
             self.ready.push(prompt.clone());
@@ -120,6 +132,8 @@ impl Table {
             self.prompts.remove(prompt);
         }
         self.held = self.held.saturating_sub(taken.len());
+        let of_conversations = taken.iter().filter(|packet| packet.kept.is_some());
+        self.conversations -= of_conversations.count().min(self.conversations);
         taken
     }
 }
@@ -180,6 +194,7 @@ impl Waiting {
         // Their tickets free the entries among duplicates.
         table.prompts.clear();
         table.held = 0;
+        table.conversations = 0;
     }
 }
 
@@ -229,13 +244,14 @@ async fn answer(
     _permit: OwnedSemaphorePermit,
 ) {
     let held: Vec<Held> = packets.iter().map(Packet::held).collect();
-    let Some(concluded) = house.rooms.access.conclude(&held, ending).await else {
+    let Some(mut concluded) = house.rooms.access.conclude(&held, ending).await else {
         packets.into_iter().for_each(|packet| wait(&house, packet));
         return;
     };
     house.rooms.telemetry.decision(&concluded.decision);
-    for (packet, verdict) in packets.into_iter().zip(concluded.verdicts) {
-        login::answer_held(&house, packet, (&verdict, &concluded.decision.attempt));
+    let verdicts = std::mem::take(&mut concluded.verdicts);
+    for (packet, verdict) in packets.into_iter().zip(verdicts) {
+        login::answer_held(&house, packet, verdict, &concluded);
     }
 }
 

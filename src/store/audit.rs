@@ -14,7 +14,8 @@ use super::people::{AccountRow, Waiting, number};
 use super::sessions::sessions_of;
 use super::writer::Writing;
 use super::{
-    AccountedSession, AccountingRecord, Challenge, Error, Failure, Recorded, Told, Wanted,
+    AccountedSession, AccountingRecord, Admission, Challenge, Error, Failure, Recorded, Told,
+    Wanted,
 };
 use crate::account::{
     AccountId, AttemptId, ClientName, Decision, Durations, FactorKind, Outcome, Reason, Station,
@@ -175,14 +176,15 @@ impl Writing {
     }
 
     /// See [`super::Store::record`].
-    pub(super) fn record(&self, decision: &Decision) -> Result<(), Error> {
+    pub(super) fn record(&self, admission: &Admission) -> Result<(), Error> {
+        let decision = &*admission.decision;
         let Some(account) = &decision.account else {
             return self.add_decision(None, decision, None);
         };
         let mut row = self.account_or_new(account, &decision.name)?;
         self.add_decision(Some(&mut row), decision, None)?;
         match decision.outcome {
-            Outcome::Accept => self.welcome(&mut row, decision)?,
+            Outcome::Accept => self.welcome(&mut row, admission)?,
             Outcome::Reject | Outcome::Challenge | Outcome::Waiting | Outcome::Undecided => {}
         }
         self.save(row)
@@ -192,10 +194,10 @@ impl Writing {
         &self,
         state: &[u8; 32],
         challenge: &Challenge,
-        decision: &Decision,
+        admission: &Admission,
     ) -> Result<(), Error> {
-        self.open_challenge(state, challenge, &decision.name)?;
-        self.record(decision)
+        self.open_challenge(state, challenge, &admission.decision.name)?;
+        self.record(admission)
     }
 
     /// See [`super::Store::count_failure`].

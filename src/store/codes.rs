@@ -8,8 +8,8 @@ use super::database::statement;
 use super::keys::seed_place;
 use super::people::{AccountRow, REMOVE_SENT_CODE, kind};
 use super::writer::Writing;
-use super::{CodeIssued, CodeJudged, Error, SentCode};
-use crate::account::{AccountId, Decision, FactorKind};
+use super::{Admission, CodeIssued, CodeJudged, Error, SentCode};
+use crate::account::{AccountId, FactorKind};
 use crate::clock::Timestamp;
 use crate::factor::{Algorithm, OneTimeCode, RecoveryCode, Totp};
 use crate::secret::equal;
@@ -112,10 +112,10 @@ impl Writing {
         account: &AccountId,
         code: &str,
         only: Kinds,
-        decision: &Decision,
+        admission: &Admission,
     ) -> Result<CodeJudged, Error> {
         let now = self.clock.now();
-        let row = self.account_or_new(account, &decision.name)?;
+        let row = self.account_or_new(account, &admission.decision.name)?;
         if let Some(until) = row.locked_until.filter(|until| *until > now) {
             return Ok(CodeJudged::Locked { until });
         }
@@ -138,7 +138,7 @@ impl Writing {
         match judged {
             Match::Fresh(kind, mark) => {
                 let factor = mark.as_ref().map(|mark| mark.factor);
-                self.accept(row, (kind, mark), decision)?;
+                self.accept(row, (kind, mark), admission)?;
                 Ok(CodeJudged::Accepted { kind, factor })
             }
             Match::Used(kind) => Ok(CodeJudged::Used(kind)),
@@ -151,7 +151,7 @@ impl Writing {
         &self,
         mut row: AccountRow,
         (kind, mark): (FactorKind, Option<Mark>),
-        decision: &Decision,
+        admission: &Admission,
     ) -> Result<(), Error> {
         if row.wrong > 0 || row.locks > 0 {
             self.forgive(row.id)?;
@@ -159,8 +159,8 @@ impl Writing {
         if let Some(Mark { factor, step }) = mark {
             row.mark(factor, step, self.clock.now());
         }
-        self.add_decision(Some(&mut row), decision, Some(kind))?;
-        self.welcome(&mut row, decision)?;
+        self.add_decision(Some(&mut row), &admission.decision, Some(kind))?;
+        self.welcome(&mut row, admission)?;
         self.save(row)
     }
 

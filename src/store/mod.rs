@@ -49,8 +49,9 @@ pub use sessions::{
 };
 pub use settings::{Error, Limits, Settings};
 pub use words::{
-    AccountingRecord, Challenge, ChallengeFacts, CodeIssued, CodeJudged, Enrolled, Failure, Health,
-    KnownAccount, PasswordStanding, Proof, Recorded, SentCode, Standing, Told, Wanted,
+    AccountingRecord, Admission, Challenge, ChallengeFacts, CodeIssued, CodeJudged, Enrolled,
+    Failure, Health, KnownAccount, Lasting, PasswordStanding, Proof, Recorded, Remember,
+    RememberedStation, SentCode, Standing, Told, Wanted,
 };
 
 /// The store. Cheap to clone; the last one dropped closes it.
@@ -176,11 +177,11 @@ impl Store {
         account: &AccountId,
         code: &str,
         only: &[FactorKind],
-        decision: Decision,
+        admission: impl Into<Admission>,
     ) -> Result<CodeJudged, Error> {
         let (account, code) = (account.clone(), Zeroizing::new(code.to_owned()));
-        let only = Kinds::of(only);
-        self.write(move |writing| writing.use_code(&account, &code, only, &decision))
+        let (only, admission) = (Kinds::of(only), admission.into());
+        self.write(move |writing| writing.use_code(&account, &code, only, &admission))
             .await
     }
 
@@ -215,8 +216,8 @@ impl Store {
         challenge: Challenge,
         decision: Arc<Decision>,
     ) -> Result<(), Error> {
-        let state = self.state_digest(state);
-        self.write(move |writing| writing.open_and_record(&state, &challenge, &decision))
+        let (state, admission) = (self.state_digest(state), Admission::from(decision));
+        self.write(move |writing| writing.open_and_record(&state, &challenge, &admission))
             .await
     }
 
@@ -238,13 +239,30 @@ impl Store {
             .await
     }
 
-    /// Records a decision made after the password was proven.
+    /// Records a decision made after the password was proven, with what an Accept leaves behind.
     ///
     /// # Errors
     ///
     /// When it cannot be written: then nothing may be accepted.
-    pub async fn record(&self, decision: Arc<Decision>) -> Result<(), Error> {
-        self.write(move |writing| writing.record(&decision)).await
+    pub async fn record(&self, admission: impl Into<Admission>) -> Result<(), Error> {
+        let admission = admission.into();
+        self.write(move |writing| writing.record(&admission)).await
+    }
+
+    /// Ends what earlier logins of the account earned: sessions can no longer be resumed, and stations are forgotten, or the
+    /// one that is named. Says how many stations that were.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub async fn forget_stations(
+        &self,
+        account: &AccountId,
+        only: Option<Station>,
+    ) -> Result<usize, Error> {
+        let account = account.clone();
+        self.write(move |writing| writing.forget_stations(&account, only.as_ref()))
+            .await
     }
 
     /// Counts a failure before the password was proven. Does not wait for the disk; when the queue is full it is lost and counted.

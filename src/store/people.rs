@@ -3,6 +3,7 @@
 mod account;
 mod behind;
 mod pushes;
+mod remembered;
 
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use super::database::statement;
 use super::keys::seed_place;
 use super::prompts;
 use super::writer::Writing;
-use super::{Challenge, Enrolled, Error, KnownAccount, Limits, PasswordStanding, Proof, Standing};
-use crate::account::{AccountId, AccountKey, ClientName, Decision, FactorKind, Station};
+use super::{
+    Admission, Challenge, Enrolled, Error, KnownAccount, Limits, PasswordStanding, Proof, Standing,
+};
+use crate::account::{AccountId, AccountKey, ClientName, FactorKind, Station};
 use crate::clock::Timestamp;
 use crate::factor::Totp;
 pub(super) use account::{AccountRow, cut, number};
@@ -110,6 +113,8 @@ pub(super) fn standing(
             prompts: prompts::standing(reader, &row, now)?,
             prompts_left: row.pushes.left(now, (limits.prompts, limits.prompt_window)),
             exposed: moment(row.pushes.exposed),
+            remembered: row.remembered.stations(now),
+            ended: row.remembered.ended,
         })
     })
 }
@@ -213,6 +218,7 @@ pub(super) fn known(
             factors,
             account,
             reported: moment(row.pushes.exposed),
+            remembered: row.remembered.stations(now),
             name: row.name,
             locked_until: row.locked_until.filter(|until| *until > now),
         }))
@@ -229,18 +235,22 @@ impl Writing {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)?)
     }
 
-    /// What an Accept leaves behind: the station is the account's own, wrong passwords from own stations are forgiven (as the
-    /// directory forgives them now), the name is the one used last. The row is saved by the caller.
-    pub(super) fn welcome(&self, row: &mut AccountRow, decision: &Decision) -> Result<(), Error> {
+    /// What an Accept leaves behind: the station is the account's own, wrong passwords from own stations are forgiven if there was
+    /// a bind (as the directory forgives them now), the name is the one used last. The row is saved by the caller.
+    pub(super) fn welcome(&self, row: &mut AccountRow, admission: &Admission) -> Result<(), Error> {
+        let (decision, now) = (&admission.decision, self.clock.now());
         self.name_account(row, &decision.name)?;
         row.pushes.forget_count();
-        if row.wrong_password.is_some() {
+        if let Some(new) = &admission.remember {
+            let place = (&decision.client, &decision.station);
+            row.remembered.keep(place, new, now);
+        }
+        if admission.bound && row.wrong_password.is_some() {
             let here = decision.station.to_string();
             let own = row.stations()?;
             self.execute(CLEAR_WRONG_PASSWORDS, params![row.id, here, own])?;
         }
         if decision.station != Station::Unknown {
-            let now = self.clock.now();
             row.see(&decision.station, now, now.before(STATION_FRESH));
         }
         Ok(())
@@ -331,8 +341,11 @@ impl Writing {
         let removed = self.execute(REMOVE_FACTOR, params![row.id, factor])? > 0;
         if removed {
             row.remove_factor(factor);
+            row.remembered.end(None);
             self.withdraw_prompts(&row)?;
             self.write(&row)?;
+            // Traces tell what is remembered, too.
+            self.save(row)?;
         }
         Ok(removed)
     }
@@ -347,8 +360,24 @@ impl Writing {
         self.withdraw_prompts(&row)?;
         self.end_sessions(row.id)?;
         row.factors.clear();
+        row.remembered.end(None);
         self.write(&row)?;
+        self.save(row)?;
         Ok(removed as u64)
+    }
+
+    /// See [`super::Store::forget_stations`].
+    pub(super) fn forget_stations(
+        &self,
+        account: &AccountId,
+        only: Option<&Station>,
+    ) -> Result<usize, Error> {
+        let Some(mut row) = self.account(account)? else {
+            return Ok(0);
+        };
+        let forgotten = row.remembered.end(only);
+        self.save(row)?;
+        Ok(forgotten)
     }
 
     pub(super) fn unlock(&self, account: &AccountId) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::database::statement;
 use super::people::{AccountRow, REMOVE_CHALLENGES, enrolled};
 use super::writer::Writing;
-use super::{Challenge, ChallengeFacts, Error, Store};
+use super::{Admission, Challenge, ChallengeFacts, Error, Store};
 use crate::account::{
     AccountId, AccountKey, AttemptId, ClientName, Decision, FactorKind, Reason, Station,
 };
@@ -277,10 +277,11 @@ impl Store {
         account: &AccountId,
         prompt: &AttemptId,
         late: Option<Duration>,
-        decision: Decision,
+        admission: impl Into<Admission>,
     ) -> Result<ApprovalUsed, Error> {
         let (account, prompt) = (account.clone(), prompt.clone());
-        self.write(move |writing| writing.use_approval(&account, &prompt, late, &decision))
+        let admission = admission.into();
+        self.write(move |writing| writing.use_approval(&account, &prompt, late, &admission))
             .await
     }
 
@@ -621,6 +622,7 @@ impl Writing {
             }
         }
         row.pushes.exposed = Some(now.millis());
+        row.remembered.end(None);
         self.end_sessions(row.id)?;
         Ok(denied)
     }
@@ -630,7 +632,7 @@ impl Writing {
         account: &AccountId,
         prompt: &AttemptId,
         late: Option<Duration>,
-        decision: &Decision,
+        admission: &Admission,
     ) -> Result<ApprovalUsed, Error> {
         let now = self.clock.now();
         let Some(mut row) = self.account(account)? else {
@@ -646,8 +648,9 @@ impl Writing {
         }
         self.execute(USE_PROMPT, [prompt.number()])?;
         row.pushes.remove(prompt);
-        self.add_decision(Some(&mut row), decision, Some(FactorKind::Push))?;
-        self.welcome(&mut row, decision)?;
+        let push = Some(FactorKind::Push);
+        self.add_decision(Some(&mut row), &admission.decision, push)?;
+        self.welcome(&mut row, admission)?;
         self.save(row)?;
         Ok(ApprovalUsed::Accepted)
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,86 @@ pub struct Standing {
     pub prompts_left: u32,
     /// When its owner reported a login that was not theirs.
     pub exposed: Option<Timestamp>,
+    /// Stations at which a factor was proven and need not be again, the one proven first in front.
+    pub remembered: Vec<RememberedStation>,
+    /// How often what earlier logins earned was ended: see [`Lasting::ended`].
+    pub ended: u32,
+}
+
+/// A station at which a second factor was proven, so that the password is enough there for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RememberedStation {
+    /// The client that it came through.
+    pub client: ClientName,
+    /// The station.
+    pub station: Station,
+    /// When the factor was proven.
+    pub at: Timestamp,
+    /// When it ends by itself.
+    pub until: Timestamp,
+    /// When the directory said that the password had been changed: it holds for no other password.
+    pub password_changed: Timestamp,
+}
+
+/// An Accept on its way to the disk. Any decision can become one, as that of a login by a bind that leaves nothing.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// The record.
+    pub decision: Arc<Decision>,
+    /// There was a bind, so that the directory has forgiven wrong passwords; without one it has not, and neither is it done here.
+    pub bound: bool,
+    /// Its station is remembered.
+    pub remember: Option<Remember>,
+}
+
+impl From<Arc<Decision>> for Admission {
+    fn from(decision: Arc<Decision>) -> Self {
+        Self {
+            decision,
+            bound: true,
+            remember: None,
+        }
+    }
+}
+
+impl From<Decision> for Admission {
+    fn from(decision: Decision) -> Self {
+        Self::from(Arc::new(decision))
+    }
+}
+
+/// How the station of an Accept is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remember {
+    /// Until when.
+    pub until: Timestamp,
+    /// When the directory said that the password had been changed.
+    pub password_changed: Timestamp,
+    /// As [`Lasting::ended`] was when the login began: if it is another by now, nothing is remembered.
+    pub ended: u32,
+}
+
+/// What a login may earn beyond itself, as it was when it began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lasting {
+    /// When the directory said that the password had been changed; without it a change would not be noticed, and nothing is earned.
+    pub password_changed: Option<Timestamp>,
+    /// How often what earlier logins earned was ended, by a report, a removed factor or an operator.
+    pub ended: u32,
+    /// For how many seconds the station is remembered once a factor is proven; 0 is not at all.
+    pub remember: u64,
+    /// A factor is asked for at every login, whatever was proven before.
+    pub always: bool,
+    /// There was no bind.
+    pub unbound: bool,
+}
+
+impl Lasting {
+    /// For how long the station is remembered once a factor is proven.
+    #[must_use]
+    pub const fn remembers_for(&self) -> Duration {
+        Duration::from_secs(self.remember)
+    }
 }
 
 impl Standing {
@@ -176,6 +257,9 @@ pub struct ChallengeFacts {
     pub language: Language,
     /// The masked end of the number that a code went to.
     pub number_end: Option<Arc<str>>,
+    /// What the login may earn beyond itself.
+    #[serde(default)]
+    pub lasting: Lasting,
 }
 
 /// A failure before the password was proven: counted by account, client and minute, not one row each.
@@ -291,6 +375,9 @@ pub struct KnownAccount {
     /// When its owner reported a login that was not theirs.
     #[serde(default)]
     pub reported: Option<Timestamp>,
+    /// Stations at which a factor need not be proven.
+    #[serde(default)]
+    pub remembered: Vec<RememberedStation>,
 }
 
 /// What the store says of itself, for `status` and metrics.

@@ -137,7 +137,10 @@ pub(super) const fn word(outcome: Outcome) -> &'static str {
 const fn is_change(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::MethodAdded | Reason::MethodRemoved | Reason::RecoveryCodesMade
+        Reason::MethodAdded
+            | Reason::MethodRemoved
+            | Reason::StationForgotten
+            | Reason::RecoveryCodesMade
     )
 }
 

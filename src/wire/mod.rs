@@ -2,12 +2,14 @@
 //!
 //! No sockets, no clock, no policy. Numbers come from the `radius` crate ([`attribute`] says what
 //! of it is not used, and why); the walk over the octets, Message-Authenticator, the
-//! authenticators, User-Password, Proxy-State and vendor attributes are ours. RFC 2865, 2866,
-//! 2869 §5.14, 3162, 3579 §3.2, 5080, 5176 (as a sender), 5997, 6929 (skipped safely),
+//! authenticators, User-Password, MS-MPPE keys, EAP-Message, Proxy-State and vendor attributes are
+//! ours. RFC 2548 §2.4, 2865, 2866, 2869 §5.14, 3162, 3579 §3, 5080, 5176 (as a
+//! sender), 5997, 6929 (skipped safely),
 //! draft-ietf-radext-deprecating-radius.
 
 pub mod attribute;
 mod authenticators;
+mod keys;
 mod packet;
 mod password;
 mod query;
@@ -18,7 +20,7 @@ mod vendor;
 
 use radius::core::code::Code as Number;
 
-pub use query::{Answer, Asked, BadAnswer, Query};
+pub use query::{Answer, Asked, BadAnswer, MppeKeys, Query};
 pub use reply::Reply;
 pub use request::Request;
 

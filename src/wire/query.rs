@@ -6,7 +6,13 @@ use crate::secret::{Secret, equal, random_array};
 
 use super::packet::{Draft, Walked, attributes, patch_authenticator};
 use super::reader::Attributes;
-use super::{Code, RequestAuthenticator, attribute, authenticators, password, vendor};
+use super::request::joined;
+use super::{
+    Code, RequestAuthenticator, VALUE_OCTETS, attribute, authenticators, keys, password, vendor,
+};
+
+/// MS-MPPE-Send-Key and MS-MPPE-Recv-Key of an Access-Accept.
+pub type MppeKeys = (Secret, Secret);
 
 /// The asking side: what `sekisho try` and the tests send.
 ///
@@ -83,6 +89,17 @@ impl Query {
             Some(whole) => self.with(attribute::VENDOR_SPECIFIC, &whole),
             None => self,
         }
+    }
+
+    /// Adds an EAP packet, in as many EAP-Message as it needs; one without octets is EAP-Start (RFC 3579 §2.1).
+    #[must_use]
+    pub fn with_eap(self, packet: &[u8]) -> Self {
+        if packet.is_empty() {
+            return self.with(attribute::EAP_MESSAGE, &[]);
+        }
+        packet
+            .chunks(VALUE_OCTETS)
+            .fold(self, |query, part| query.with(attribute::EAP_MESSAGE, part))
     }
 
     /// Adds User-Password, hidden under the secret. Octets beyond the 128th are cut off: the
@@ -164,6 +181,7 @@ impl Asked {
         Ok(Answer {
             octets: walked.octets.into(),
             code,
+            asked: self.authenticator,
         })
     }
 
@@ -195,6 +213,8 @@ impl Asked {
 pub struct Answer {
     octets: Box<[u8]>,
     code: Code,
+    /// The Request Authenticator, under which keys are hidden.
+    asked: RequestAuthenticator,
 }
 
 impl Answer {
@@ -220,6 +240,23 @@ impl Answer {
         self.attributes(attribute::VENDOR_SPECIFIC)
             .filter_map(move |value| vendor::sub_attributes(value, vendor))
             .flat_map(move |list| list.of(kind))
+    }
+
+    /// The EAP packet, if there is one.
+    #[must_use]
+    pub fn eap(&self) -> Option<Vec<u8>> {
+        joined(&self.octets)
+    }
+
+    /// MS-MPPE-Send-Key and MS-MPPE-Recv-Key, if both are there and can be revealed.
+    #[must_use]
+    pub fn mppe_keys(&self, secret: &Secret) -> Option<MppeKeys> {
+        let key = |kind| {
+            let mut hidden = self.vendor_attributes(attribute::MICROSOFT, kind);
+            keys::reveal(hidden.next()?, secret, &self.asked)
+        };
+        let send = key(attribute::MS_MPPE_SEND_KEY)?;
+        Some((send, key(attribute::MS_MPPE_RECV_KEY)?))
     }
 
     /// The type of the first attribute.

@@ -3,7 +3,7 @@
 use crate::secret::Secret;
 
 use super::packet::{Draft, NoRoom, patch_authenticator};
-use super::{Code, Request, attribute, authenticators, vendor};
+use super::{Code, Request, VALUE_OCTETS, attribute, authenticators, keys, vendor};
 
 /// A reply, built from its request so that identifier, authenticator and Proxy-States are inherited.
 /// Message-Authenticator is always the first attribute; the Proxy-States are always the last.
@@ -41,7 +41,7 @@ impl<'a> Reply<'a> {
     #[must_use]
     pub fn with(self, kind: u8, value: &[u8]) -> Self {
         let own = [0, attribute::MESSAGE_AUTHENTICATOR, attribute::PROXY_STATE];
-        let fits = value.len() <= super::VALUE_OCTETS && !own.contains(&kind);
+        let fits = value.len() <= VALUE_OCTETS && !own.contains(&kind);
         debug_assert!(fits, "attribute {kind} of {} octets", value.len());
         if fits && self.may_hold(kind) {
             self.add(kind, value)
@@ -62,6 +62,36 @@ impl<'a> Reply<'a> {
             }
             _ => self,
         }
+    }
+
+    /// Adds an EAP packet, in as many EAP-Message as it needs (RFC 3579 §3.1). Added first it stands right behind the
+    /// Message-Authenticator.
+    #[must_use]
+    pub fn with_eap(self, packet: &[u8]) -> Self {
+        packet
+            .chunks(VALUE_OCTETS)
+            .fold(self, |reply, part| reply.with(attribute::EAP_MESSAGE, part))
+    }
+
+    /// Adds MS-MPPE-Send-Key and MS-MPPE-Recv-Key, hidden under the secret (RFC 2548 §2.4.2, §2.4.3), to an Access-Accept; they
+    /// are left out of anything else.
+    #[must_use]
+    pub fn with_mppe_keys(self, secret: &Secret, (send, receive): (&Secret, &Secret)) -> Self {
+        if self.code != Code::AccessAccept {
+            return self;
+        }
+        let authenticator = self.request.authenticator();
+        let kinds = [attribute::MS_MPPE_SEND_KEY, attribute::MS_MPPE_RECV_KEY];
+        kinds
+            .into_iter()
+            .zip([send, receive])
+            .zip(keys::salts())
+            .fold(self, |reply, ((kind, key), salt)| {
+                let hidden = keys::hide(key, secret, authenticator, salt);
+                debug_assert!(hidden.is_some(), "a key of {} octets", key.len());
+                let hidden = hidden.unwrap_or_default();
+                reply.with_vendor(attribute::MICROSOFT, kind, &hidden)
+            })
     }
 
     /// Signs: Message-Authenticator, then Response Authenticator. A reply that would be longer than 4096 octets, or have
@@ -190,6 +220,33 @@ mod tests {
         let answer = asked.answer(&octets, &secret()).unwrap();
         let kinds: Vec<_> = answer.all().map(|(kind, _)| kind).collect();
         assert_eq!(kinds, [80, 18, 101, 26, 33, 33, 33]);
+    }
+
+    #[test]
+    fn keys_and_eap_go_with_an_accept() {
+        let (asked, request) = asked(Query::access(7));
+        let keys = (Secret::new(vec![1; 32]), Secret::new(vec![2; 32]));
+        let packet: Vec<u8> = (0..=255).cycle().take(600).collect();
+        let reply = |code| {
+            let reply = Reply::to(&request, code).with_eap(&packet);
+            let reply = reply.with_mppe_keys(&secret(), (&keys.0, &keys.1));
+            asked.answer(&reply.sign(&secret()), &secret()).unwrap()
+        };
+        let accept = reply(Code::AccessAccept);
+        let kinds: Vec<_> = accept.all().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, [80, 79, 79, 79, 26, 26, 33, 33, 33]);
+        assert_eq!(accept.eap().as_deref(), Some(&packet[..]));
+        let (send, receive) = accept.mppe_keys(&secret()).unwrap();
+        assert_eq!((send, receive), keys);
+        let salt = |kind| {
+            let mut values = accept.vendor_attributes(attribute::MICROSOFT, kind);
+            values.next().unwrap()[..2].to_vec()
+        };
+        assert_ne!(salt(16), salt(17));
+        let reject = reply(Code::AccessReject);
+        assert!(reject.all().all(|(kind, _)| kind != 26));
+        assert!(reject.mppe_keys(&secret()).is_none());
+        assert_eq!(reject.eap().as_deref(), Some(&packet[..]));
     }
 
     #[test]

@@ -121,6 +121,20 @@ impl Request {
         list
     }
 
+    /// The EAP packet: all EAP-Message joined in order (RFC 3579 §3.1), so at most as long as this packet. Empty for EAP-Start
+    /// (§2.1); `None` when there is no EAP-Message.
+    #[must_use]
+    pub fn eap(&self) -> Option<Vec<u8>> {
+        joined(&self.octets)
+    }
+
+    /// The number in an attribute of four octets; one of another length is as none (RFC 6929 §2.8).
+    #[must_use]
+    pub fn number(&self, kind: u8) -> Option<u32> {
+        let octets = self.attribute(kind)?.try_into().ok()?;
+        Some(u32::from_be_bytes(octets))
+    }
+
     /// The values of all sub-attributes of a vendor's type, in order; malformed vendor attributes are skipped (RFC 2865 §5.26).
     pub fn vendor_attributes(&self, vendor: u32, kind: u8) -> impl Iterator<Item = &[u8]> {
         self.attributes(attribute::VENDOR_SPECIFIC)
@@ -211,6 +225,13 @@ impl Request {
             std::mem::replace(seen, true).then_some(kind)
         })
     }
+}
+
+/// What all EAP-Message hold together, if there are any.
+pub(super) fn joined(octets: &[u8]) -> Option<Vec<u8>> {
+    let mut parts = attributes(octets).of(attribute::EAP_MESSAGE).peekable();
+    parts.peek()?;
+    Some(parts.flatten().copied().collect())
 }
 
 /// Whether there is EAP-Message, and whether there is a password of another kind.
@@ -309,6 +330,31 @@ mod tests {
             let believed = Request::parse(&octets).ok().map(|request| request.believe_accounting(&secret()));
             prop_assert!(!matches!(believed, Some(Ok(()))));
         }
+    }
+
+    #[test]
+    fn an_eap_packet_is_joined_in_order() {
+        let packet: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        let read = |query: Query| {
+            let asked = query.sign(&secret());
+            Request::parse(asked.octets()).unwrap().eap()
+        };
+        assert_eq!(read(Query::access(7)), None);
+        assert_eq!(read(Query::access(7).with_eap(&[])), Some(Vec::new()));
+        assert_eq!(read(Query::access(7).with_eap(&packet)), Some(packet));
+    }
+
+    #[test]
+    fn a_number_has_four_octets() {
+        let read = |value: &[u8]| {
+            let query = Query::access(7).with(attribute::FRAMED_MTU, value);
+            let asked = query.sign(&secret());
+            let request = Request::parse(asked.octets()).unwrap();
+            request.number(attribute::FRAMED_MTU)
+        };
+        assert_eq!(read(&[0, 0, 5, 120]), Some(1400));
+        assert_eq!(read(&[5, 120]), None);
+        assert_eq!(read(&[0, 0, 0, 5, 120]), None);
     }
 
     #[test]

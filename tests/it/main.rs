@@ -28,4 +28,6 @@ mod store;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod wifi;
+#[cfg(test)]
 mod wire;

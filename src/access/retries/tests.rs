@@ -14,6 +14,7 @@ fn attempt() -> Attempt {
         name: (*b"hanako").into(),
         credential: Credential::Password(Secret::from("secret123456")),
         state: None,
+        can_ask: true,
         station: Station::read("203.0.113.5"),
         station_from: None,
         received: Instant::now(),
@@ -153,6 +154,7 @@ fn settled(verdict: Verdict, held_code: bool, station: Station) -> Arc<Settled> 
         decision: Arc::new(decision),
         challenge: None,
         held_code,
+        resumable: None,
     })
 }
 

@@ -33,6 +33,8 @@ pub(in crate::access) fn client() -> ClientPolicy {
         patience: Duration::from_secs(30),
         pair: Duration::from_secs(10),
         asks: Asks::ByRules,
+        remember: Duration::ZERO,
+        remember_always: false,
         late_approval: Duration::from_secs(60),
     }
 }

@@ -18,6 +18,7 @@ impl Words for En {
             Label::Report => "report",
             Label::Factors => "factors",
             Label::Sessions => "sessions",
+            Label::Remembered => "remembered",
             Label::ListensAt => "listens at",
             Label::Clients => "clients",
             Label::Directories => "directories",
@@ -62,6 +63,10 @@ impl Words for En {
 
     fn silent(&self, when: &str) -> String {
         format!("unreachable since {when}")
+    }
+
+    fn remembered(&self, client: &str, since: &str, until: &str) -> String {
+        format!("at {client}, since {since}, until {until}")
     }
 
     fn reported(&self, when: &str) -> String {
@@ -194,6 +199,18 @@ impl Words for En {
                 "The password was right, and the rules ask for no more here.",
                 "",
             ),
+            Reason::StationRemembered => Explained::new(
+                "The password was right, and a second factor was proven at this station before.",
+                "",
+            ),
+            Reason::Certificate => Explained::new(
+                "A client certificate was right: it is the second factor, and no password was asked for.",
+                "",
+            ),
+            Reason::Resumed => Explained::new(
+                "The session of an earlier login was resumed: account, rules and password were as before.",
+                "",
+            ),
             Reason::Repeated => Explained::new(
                 "The verdict of a moment ago was given again to a repeated request.",
                 "",
@@ -243,6 +260,10 @@ impl Words for En {
                 "The owner removed a method at the portal.",
                 "If it was not the owner, have the password changed.",
             ),
+            Reason::StationForgotten => Explained::new(
+                "The owner had a remembered station forgotten at the portal.",
+                "",
+            ),
             Reason::RecoveryCodesMade => Explained::new(
                 "The owner made new recovery codes at the portal.",
                 "If it was not the owner, make others and have the password changed.",
@@ -283,6 +304,18 @@ impl Words for En {
             Reason::UnsupportedMethod => Explained::new(
                 "The gear used a login method that is not supported here (CHAP, MS-CHAP or EAP).",
                 "Set the gear to PAP.",
+            ),
+            Reason::EapFailed => Explained::new(
+                "The EAP conversation with the station failed by itself, in TLS or in what the station sent.",
+                "See the note; a station that does not trust the certificate needs the right profile installed.",
+            ),
+            Reason::NoNtHash => Explained::new(
+                "MSCHAPv2 was used, and the directory shows no NT hash of this account to judge it by.",
+                "Use EAP-TTLS with PAP or PEAP with GTC; or set nt-hash of the directory, let the service account read that attribute, and change the password once.",
+            ),
+            Reason::SessionEnded => Explained::new(
+                "An earlier login's session was to be resumed, and something has changed since.",
+                "Nothing: the equipment logs in anew. The note says what has changed.",
             ),
             Reason::HealthCheck => Explained::new(
                 "The gear looked whether anybody is there; it was nobody's login.",
@@ -347,6 +380,10 @@ impl Words for En {
             Reason::CodeMissing => Explained::new(
                 "The password was right, but no code came with it, and this gear cannot ask for one.",
                 "Type the code directly after the password.",
+            ),
+            Reason::CannotAsk => Explained::new(
+                "The password was right, but with MSCHAPv2 no code can be typed, and no device could be asked.",
+                "Pair a device and allow push = [\"approve\"] for the client; or use EAP-TTLS with PAP or PEAP with GTC.",
             ),
             Reason::NoFactor => Explained::new(
                 "The password was right, but nothing is enrolled and there is no number to send a code to.",

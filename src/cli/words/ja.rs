@@ -19,6 +19,7 @@ impl Words for Ja {
             Label::Report => "報告",
             Label::Factors => "認証手段",
             Label::Sessions => "接続",
+            Label::Remembered => "記憶した端末",
             Label::ListensAt => "待受",
             Label::Clients => "機器",
             Label::Directories => "ディレクトリ",
@@ -61,6 +62,10 @@ impl Words for Ja {
 
     fn silent(&self, when: &str) -> String {
         format!("{when} から届きません")
+    }
+
+    fn remembered(&self, client: &str, since: &str, until: &str) -> String {
+        format!("機器 {client} で {since} から {until} まで")
     }
 
     fn reported(&self, when: &str) -> String {
@@ -132,6 +137,8 @@ impl Words for Ja {
             Deed::Unlock => "{0} のコードの停止を解除",
             Deed::ClearReport => "{0} の報告を解除",
             Deed::Disconnect => "{0} の接続をすべて切断",
+            Deed::Forget => "{0} の記憶した端末をすべて取り消し",
+            Deed::ForgetStation => "{1} の記憶した端末 {0} を取り消し",
             Deed::Reset => "{0} の認証手段をすべて削除",
             Deed::Remove => "{2} の認証手段 {0}({1})を削除",
             Deed::Borrow => "機器 {0} として試験ログイン",
@@ -214,6 +221,18 @@ impl Words for Ja {
                 "パスワードは正しく、規則によりここではパスワードだけで足ります。",
                 "",
             ),
+            Reason::StationRemembered => Explained::new(
+                "パスワードは正しく、この端末では以前に第2の認証が済んでいます。",
+                "",
+            ),
+            Reason::Certificate => Explained::new(
+                "クライアント証明書が正しいものでした。証明書が第2の認証にあたり、パスワードは求めていません。",
+                "",
+            ),
+            Reason::Resumed => Explained::new(
+                "以前のログインのセッションを再開しました。アカウント、規則、パスワードは当時のままです。",
+                "",
+            ),
             Reason::Repeated => Explained::new(
                 "同じ要求がもう一度届いたため、直前の判定を再び返しました。",
                 "",
@@ -260,6 +279,9 @@ impl Words for Ja {
                 "本人がポータルで方法を削除しました。",
                 "本人でなければ、パスワードを変更してもらってください。",
             ),
+            Reason::StationForgotten => {
+                Explained::new("本人がポータルで記憶した端末を取り消しました。", "")
+            }
             Reason::RecoveryCodesMade => Explained::new(
                 "本人がポータルで回復コードを作り直しました。",
                 "本人でなければ、作り直して、パスワードを変更してもらってください。",
@@ -303,6 +325,18 @@ impl Words for Ja {
             Reason::UnsupportedMethod => Explained::new(
                 "機器がここで使えない認証方式(CHAP、MS-CHAP、EAP)を使いました。",
                 "機器の認証方式を PAP にしてください。",
+            ),
+            Reason::EapFailed => Explained::new(
+                "端末とのEAP(TLS)のやり取りが途中で失敗しました。",
+                "注記を確認してください。証明書を信頼していない端末には、正しい接続設定を入れ直してもらってください。",
+            ),
+            Reason::NoNtHash => Explained::new(
+                "MSCHAPv2 が使われましたが、確かめるための NT ハッシュがディレクトリにありません。",
+                "EAP-TTLS/PAP か PEAP/GTC を使うか、ディレクトリの nt-hash を設定してサービスアカウントに読ませ、パスワードを一度変更してください。",
+            ),
+            Reason::SessionEnded => Explained::new(
+                "以前のログインのセッションを再開しようとしましたが、その後に変わったことがあります。",
+                "何もする必要はありません。端末がログインし直します。変わったことは備考にあります。",
             ),
             Reason::HealthCheck => Explained::new(
                 "機器の動作確認です。利用者のログインではありません。",
@@ -367,6 +401,10 @@ impl Words for Ja {
             Reason::CodeMissing => Explained::new(
                 "パスワードは正しいものですが、確認コードがなく、この機器では入力を求められません。",
                 "パスワードのすぐ後ろに確認コードを続けて入力してください。",
+            ),
+            Reason::CannotAsk => Explained::new(
+                "パスワードは正しいものですが、MSCHAPv2 では確認コードを入力できず、確認できる端末もありませんでした。",
+                "端末を登録してクライアントに push = [\"approve\"] を許すか、EAP-TTLS/PAP か PEAP/GTC を使ってください。",
             ),
             Reason::NoFactor => Explained::new(
                 "パスワードは正しいものですが、多要素認証が未登録で、送信先の電話番号もありません。",

@@ -31,6 +31,7 @@ pub(super) enum Label {
     Report,
     Factors,
     Sessions,
+    Remembered,
     ListensAt,
     Clients,
     Directories,
@@ -65,6 +66,8 @@ pub(super) trait Words: SessionWords {
     fn used(&self, when: Option<&str>) -> String;
     /// Since when a device cannot be rung.
     fn silent(&self, when: &str) -> String;
+    /// Where and how long a station is remembered.
+    fn remembered(&self, client: &str, since: &str, until: &str) -> String;
     /// When the owner reported a login.
     fn reported(&self, when: &str) -> String;
     /// Whether logins can be decided.

@@ -104,9 +104,11 @@ impl Acts {
     pub(super) async fn show(&self, user: &str, uid: u32) -> Result<Answer, Refused> {
         let person = self.person(user).await?;
         let known = self.rooms.store.known(person.id()).await?;
-        let (factors, locked_until, reported) = known.map_or_else(Default::default, |known| {
-            (known.factors, known.locked_until, known.reported)
-        });
+        let (factors, locked_until, reported, remembered) =
+            known.map_or_else(Default::default, |known| {
+                let (locked, reported) = (known.locked_until, known.reported);
+                (known.factors, locked, reported, known.remembered)
+            });
         let entry = &person.entry;
         // Root can read the directory's password, and so the numbers.
         let phone = |phone: &String| match uid {
@@ -127,6 +129,7 @@ impl Acts {
             locked_until,
             reported,
             sessions: self.rooms.store.sessions(person.id()).await?,
+            remembered,
         })))
     }
 

@@ -132,7 +132,7 @@ async fn pair(
         } => {
             let act = Act {
                 reason: Reason::MethodAdded,
-                kind: FactorKind::Push,
+                kind: Some(FactorKind::Push),
                 label: &label,
             };
             trail::record(&house, (&account, &name), visit.address, act).await?;

@@ -144,7 +144,7 @@ pub(super) async fn prove(
     };
     let act = Act {
         reason: Reason::MethodAdded,
-        kind: FactorKind::Totp,
+        kind: Some(FactorKind::Totp),
         label,
     };
     signed.record(&house, &visit, act).await?;
@@ -174,7 +174,7 @@ pub(super) async fn recovery(
     let _known = signed.fresh(&house, Next::Methods).await?;
     let act = Act {
         reason: Reason::RecoveryCodesMade,
-        kind: FactorKind::Recovery,
+        kind: Some(FactorKind::Recovery),
         label: "",
     };
     signed.record(&house, &visit, act).await?;

@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::Chosen;
+use super::stations::{self, Remembered};
 use crate::account::{FactorKind, Language, Reason};
 use crate::portal::House;
 use crate::portal::page::{Failure, Frame, Next, go, show};
@@ -110,6 +111,7 @@ struct List<'a> {
     t: &'static Words,
     said: Option<&'a str>,
     methods: Vec<Method>,
+    stations: Vec<Remembered>,
     has_own: bool,
     has_ntfy: bool,
 }
@@ -125,6 +127,7 @@ pub(super) async fn list(
     let said = match done.done.as_str() {
         "renamed" => Some(t.renamed),
         "removed" => Some(t.removed),
+        "forgotten" => Some(t.forgotten),
         "last" => Some(t.is_last),
         "totp" => Some(t.totp_done),
         "many" => Some(t.too_many_methods),
@@ -136,6 +139,7 @@ pub(super) async fn list(
         t,
         said,
         methods: methods(&house, known.as_ref(), visit.language)?,
+        stations: stations::of(&house, known.as_ref(), visit.language),
         has_own: own(known.as_ref()).next().is_some(),
         has_ntfy: house.rooms.access.channels().has_ntfy(),
     }))
@@ -211,7 +215,7 @@ pub(super) async fn end(
         .ok_or(Failure::Nowhere)?;
     let act = Act {
         reason: Reason::MethodRemoved,
-        kind: factor.kind,
+        kind: Some(factor.kind),
         label: &factor.label,
     };
     signed.record(house, visit, act).await?;

@@ -7,6 +7,7 @@ mod methods;
 mod ntfy;
 mod pairing;
 mod signin;
+mod stations;
 
 pub(super) use methods::label;
 
@@ -58,6 +59,7 @@ pub(super) fn routes() -> Router<Arc<House>> {
         .route("/methods", get(methods::list))
         .route("/methods/rename", post(methods::rename))
         .route("/methods/remove", post(methods::remove))
+        .route("/methods/forget", post(stations::forget))
         .route(
             "/methods/test",
             get(pairing::test).post(pairing::begin_test),

@@ -144,6 +144,7 @@ fn attempt(
         name: user.as_bytes().into(),
         credential: Credential::Password(password),
         state: state.map(|state| state.as_slice().into()),
+        can_ask: true,
         station: visit.station(),
         station_from: None,
         received,

@@ -83,6 +83,14 @@ pub(super) const WORDS: Words = Words {
     renamed: "Renamed.",
     removed: "Removed.",
     too_many_methods: "You cannot have more methods. Remove one that you do not use.",
+    stations_title: "Remembered stations",
+    stations_lead: "You proved a second factor on these, so that the password is enough there for a while. Forget what is not yours, or no longer.",
+    station: "Hardware address (MAC)",
+    station_client: "Connects to",
+    station_since: "Since",
+    station_until: "Until",
+    forget: "Forget",
+    forgotten: "It is forgotten: you will be asked there again.",
     recovery_lead: "Recovery codes work once each when you have no device. New ones replace the old ones.",
     recovery_make: "Make recovery codes",
     recovery_title: "Recovery codes",
@@ -197,6 +205,9 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Proven => "Logged in",
         Reason::PasswordEnough => "Logged in (password alone)",
+        Reason::StationRemembered => "Logged in (remembered station)",
+        Reason::Certificate => "Logged in with a certificate",
+        Reason::Resumed => "Connected again",
         Reason::Repeated => "The same login, sent again",
         Reason::CodeAsked => "A code was asked for",
         Reason::CodeSent => "A code was sent",
@@ -209,6 +220,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::ProvenLate => "Logged in after a late approval",
         Reason::MethodAdded => "A method was added",
         Reason::MethodRemoved => "A method was removed",
+        Reason::StationForgotten => "A remembered station was forgotten",
         Reason::RecoveryCodesMade => "Recovery codes were made",
         Reason::BadName | Reason::UnknownRealm | Reason::UnknownUser | Reason::AmbiguousUser => {
             "The user name is wrong"
@@ -216,6 +228,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::BadRequest
         | Reason::UnreadablePassword
         | Reason::UnsupportedMethod
+        | Reason::NoNtHash
         | Reason::HealthCheck => "The gear is not set up right",
         Reason::EmptyPassword => "There was no password",
         Reason::WrongPassword => "The password was wrong",
@@ -236,11 +249,14 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::CodeUsed => "The code was used before",
         Reason::CodesLocked => "Stopped for a while after too many wrong codes",
         Reason::CodeMissing => "There was no code",
+        Reason::SessionEnded => "Could not connect again without a login",
+        Reason::CannotAsk => "No device could be asked",
         Reason::NoFactor => "No method is set up",
         Reason::NumberTooNew => "The phone number changed too lately",
         Reason::NumberRefused => "The phone number cannot be used",
         Reason::MessageLimit => "Too many messages or calls",
         Reason::GatewayFailed => "The message could not be sent",
+        Reason::EapFailed => "The station and the server could not agree",
         Reason::UnknownChallenge => "Answered after its time",
         Reason::DirectoryUnavailable | Reason::StoreUnavailable | Reason::DeadlinePassed => {
             "The service had a problem"

@@ -87,6 +87,14 @@ pub(super) const WORDS: Words = Words {
     renamed: "名前を変えました。",
     removed: "削除しました。",
     too_many_methods: "これ以上は追加できません。使わない方法を削除してください。",
+    stations_title: "記憶した端末",
+    stations_lead: "次の端末では確認が済んでいるため、しばらくはパスワードだけで接続できます。心当たりのない端末や使わなくなった端末は取り消してください。",
+    station: "ハードウェアアドレス(MAC)",
+    station_client: "接続先",
+    station_since: "記憶した日時",
+    station_until: "有効期限",
+    forget: "取り消す",
+    forgotten: "取り消しました。この端末では次回から確認が必要です。",
     recovery_lead: "回復コードは、端末がないときに一度ずつ使えるコードです。作り直すと、前のコードは使えなくなります。",
     recovery_make: "回復コードを作る",
     recovery_title: "回復コード",
@@ -201,6 +209,9 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Proven => "ログインしました",
         Reason::PasswordEnough => "ログインしました(パスワードのみ)",
+        Reason::StationRemembered => "ログインしました(記憶した端末)",
+        Reason::Certificate => "証明書でログインしました",
+        Reason::Resumed => "再接続しました",
         Reason::Repeated => "同じログインの再送です",
         Reason::CodeAsked => "確認コードを求めました",
         Reason::CodeSent => "確認コードを送りました",
@@ -213,6 +224,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::ProvenLate => "承認の後でログインしました",
         Reason::MethodAdded => "方法を追加しました",
         Reason::MethodRemoved => "方法を削除しました",
+        Reason::StationForgotten => "記憶した端末を取り消しました",
         Reason::RecoveryCodesMade => "回復コードを作り直しました",
         Reason::BadName | Reason::UnknownRealm | Reason::UnknownUser | Reason::AmbiguousUser => {
             "ユーザー名が違います"
@@ -220,6 +232,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::BadRequest
         | Reason::UnreadablePassword
         | Reason::UnsupportedMethod
+        | Reason::NoNtHash
         | Reason::HealthCheck => "接続先の機器の設定に問題があります",
         Reason::EmptyPassword => "パスワードがありません",
         Reason::WrongPassword => "パスワードが違います",
@@ -240,11 +253,14 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::CodeUsed => "使用済みの確認コードです",
         Reason::CodesLocked => "確認コードの間違いが多いため、しばらく止めています",
         Reason::CodeMissing => "確認コードがありません",
+        Reason::SessionEnded => "再接続できず、ログインが必要になりました",
+        Reason::CannotAsk => "確認を求められる端末がありません",
         Reason::NoFactor => "確認の方法が登録されていません",
         Reason::NumberTooNew => "電話番号が変わったばかりです",
         Reason::NumberRefused => "登録された電話番号は使えません",
         Reason::MessageLimit => "SMSや電話の回数が上限に達しました",
         Reason::GatewayFailed => "SMSや電話を送れませんでした",
+        Reason::EapFailed => "端末との接続手順が途中で失敗しました",
         Reason::UnknownChallenge => "時間切れの後に応答がありました",
         Reason::DirectoryUnavailable | Reason::StoreUnavailable | Reason::DeadlinePassed => {
             "認証サービスの障害です"

@@ -17,6 +17,7 @@ pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
         patience: Duration::from_secs(30),
         class: true,
         disconnect: None,
+        session_timeout: None,
         policy: Arc::new(ClientPolicy {
             name: ClientName::new(name),
             label: crate::access::Label::default(),
@@ -31,6 +32,8 @@ pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
             patience: Duration::from_secs(30),
             pair: Duration::from_secs(10),
             asks: Asks::ByRules,
+            remember: Duration::ZERO,
+            remember_always: false,
             late_approval: Duration::from_secs(60),
         }),
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::behind::Traces;
 use super::pushes::Pushes;
+use super::remembered::Remembered;
 use super::{LABEL, SQL, moment};
 use crate::account::{AccountId, Station};
 use crate::clock::Timestamp;
@@ -60,6 +61,8 @@ pub(in crate::store) struct AccountRow {
     stations: Vec<Seen>,
     /// Prompts, their count, and a report.
     pub(in crate::store) pushes: Pushes,
+    /// Stations at which a factor was proven.
+    pub(in crate::store) remembered: Remembered,
 }
 
 impl AccountRow {
@@ -100,6 +103,7 @@ impl AccountRow {
             factors: serde_json::from_str(row.get_ref(8)?.as_str().unwrap_or_default())?,
             stations: serde_json::from_str(row.get_ref(9)?.as_str().unwrap_or_default())?,
             pushes: Pushes::read(row.get_ref(10)?.as_str().unwrap_or_default())?,
+            remembered: Remembered::read(row.get_ref(11)?.as_str().unwrap_or_default())?,
         })
     }
 
@@ -112,6 +116,7 @@ impl AccountRow {
         self.newest = traces.newest;
         self.stations.clone_from(&traces.stations);
         self.pushes.clone_from(&traces.pushes);
+        self.remembered.clone_from(&traces.remembered);
         for used in &mut self.factors {
             if let Some(last) = traces.factors.iter().find(|last| last.0 == used.0) {
                 (used.1, used.2) = (used.1.max(last.1), last.2);
@@ -127,6 +132,7 @@ impl AccountRow {
             factors: self.factors,
             stations: self.stations,
             pushes: self.pushes,
+            remembered: self.remembered,
         };
         (self.id, traces)
     }
@@ -240,6 +246,7 @@ impl Writing {
             factors: Vec::new(),
             stations: Vec::new(),
             pushes: Pushes::default(),
+            remembered: Remembered::default(),
         })
     }
 
@@ -261,7 +268,8 @@ impl Writing {
                 row.newest,
                 factors,
                 row.stations()?,
-                row.pushes.text()?
+                row.pushes.text()?,
+                row.remembered.text()?
             ],
         )?;
         Ok(())

@@ -15,6 +15,7 @@ use rusqlite::{Connection, params};
 use super::SQL;
 use super::account::{AccountRow, Seen, Use, number};
 use super::pushes::Pushes;
+use super::remembered::Remembered;
 use crate::account::AccountId;
 use crate::store::Error;
 use crate::store::database::{snapshot, statement};
@@ -33,6 +34,7 @@ pub(in crate::store) struct Traces {
     pub(super) factors: Vec<Use>,
     pub(super) stations: Vec<Seen>,
     pub(super) pushes: Pushes,
+    pub(super) remembered: Remembered,
 }
 
 impl Traces {
@@ -43,6 +45,7 @@ impl Traces {
             factors: self.factors.clone(),
             stations,
             pushes: self.pushes.clone(),
+            remembered: self.remembered.clone(),
         }
     }
 }
@@ -103,6 +106,7 @@ impl Behind {
                 factors: serde_json::from_str(row.get_ref(2)?.as_str().unwrap_or_default())?,
                 stations: serde_json::from_str(row.get_ref(3)?.as_str().unwrap_or_default())?,
                 pushes: Pushes::read(row.get_ref(4)?.as_str().unwrap_or_default())?,
+                remembered: Remembered::read(row.get_ref(5)?.as_str().unwrap_or_default())?,
             };
             // The later one tells everything that the one before it did.
             waiting.insert(row.get(0)?, Arc::new(traces));
@@ -186,7 +190,8 @@ impl Writing {
                 traces.newest,
                 factors,
                 stations,
-                traces.pushes.text()?
+                traces.pushes.text()?,
+                traces.remembered.text()?
             ],
         )?;
         self.behind.batch.borrow_mut().push((account, traces));

@@ -1,12 +1,12 @@
 -- :find-account
-SELECT stable, name, wrong, locks, locked_until, wrong_password, sent_until, newest, factors, stations, push
+SELECT stable, name, wrong, locks, locked_until, wrong_password, sent_until, newest, factors, stations, push, remembered
 FROM account WHERE id = ?1
 
 -- :add-account
 INSERT INTO account (id, stable, name) VALUES (?1, ?2, ?3)
 
 -- :save-account
-UPDATE account SET newest = ?2, factors = ?3, stations = ?4, push = ?5 WHERE id = ?1
+UPDATE account SET newest = ?2, factors = ?3, stations = ?4, push = ?5, remembered = ?6 WHERE id = ?1
 
 -- :name-account
 UPDATE account SET name = ?2 WHERE id = ?1
@@ -102,10 +102,10 @@ SELECT id, stations FROM account WHERE id > ?1 ORDER BY id LIMIT ?2
 UPDATE account SET stations = ?2 WHERE id = ?1
 
 -- :add-change
-INSERT INTO account_change (account, newest, factors, stations, push) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO account_change (account, newest, factors, stations, push, remembered) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 
 -- :changes
-SELECT account, newest, factors, stations, push FROM account_change ORDER BY seq
+SELECT account, newest, factors, stations, push, remembered FROM account_change ORDER BY seq
 
 -- :last-change
 SELECT max(seq) FROM account_change

@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::support::slapd::{
-    BASE, SERVICE_DN, SERVICE_PASSWORD, Slapd, group, group_dn, person, person_dn, person_with,
+    BASE, SERVICE_DN, SERVICE_PASSWORD, Slapd, group, group_dn, nt_hash_lines, person_dn,
+    person_with,
 };
 
 /// Where people are when they are not on campus.
@@ -135,6 +136,23 @@ impl House {
         self.access.decide(answer).await
     }
 
+    /// Lets the seconds pass in which a verdict is given again.
+    pub(crate) async fn forget_verdicts(&self) {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(11)).await;
+        tokio::time::resume();
+    }
+
+    /// Gives a user a password whose change is dated, as no earlier one is, and lets some time pass.
+    pub(crate) fn date_password(&self, user: &str, password: &str) {
+        let dated = || self.slapd.values(&person_dn(user), "pwdChangedTime");
+        let before = dated();
+        while dated() == before {
+            self.slapd.change_password(user, password);
+        }
+        self.clock.shift_by(5000);
+    }
+
     /// Messages spooled for a way, as their text.
     pub(crate) fn messages(&self, way: &str) -> Vec<String> {
         let files = fs::read_dir(self.folder.path().join(way))
@@ -232,6 +250,7 @@ pub(crate) fn attempt(client: &Arc<ClientPolicy>, name: &str, typed: &str) -> At
         name: name.as_bytes().into(),
         credential: Credential::Password(Secret::from(typed)),
         state: None,
+        can_ask: true,
         station: Station::read(HOME),
         station_from: Some("Calling-Station-Id".into()),
         received: now,
@@ -261,6 +280,8 @@ pub(crate) fn client(name: &str, code: &[CodeEntry]) -> Arc<ClientPolicy> {
         patience: Duration::from_secs(30),
         pair: Duration::from_secs(10),
         asks: Asks::ByRules,
+        remember: Duration::ZERO,
+        remember_always: false,
         late_approval: Duration::from_secs(60),
     })
 }
@@ -300,14 +321,15 @@ pub(crate) fn accepted(answer: &Answer) -> bool {
 }
 
 fn people() -> String {
+    let [class, hash] = &nt_hash_lines("himitsu");
     [
-        person_with("hanako", "himitsu", &["mobile: 090-1234-5678"]),
+        person_with("hanako", "himitsu", &["mobile: 090-1234-5678", class, hash]),
         person_with(
             "yuki",
             "himitsu",
             &["mobile: 080-8765-4321", "preferredLanguage: ja"],
         ),
-        person("taro", "himitsu"),
+        person_with("taro", "himitsu", &[class, hash]),
         group("mfa-always", &["taro"]),
     ]
     .concat()
@@ -328,6 +350,7 @@ fn open_directory(slapd: &Slapd, clock: &Clock, stop: &CancellationToken) -> Dir
         id_attribute: None,
         phone: vec!["mobile".into()],
         language: Some("preferredLanguage".into()),
+        nt_hash: Some("sambaNTPassword".into()),
         groups: Groups::MemberOf { depth: 2 },
         operation_timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(5),
@@ -364,14 +387,24 @@ fn settings_of_the_room() -> Settings {
             networks: vec!["203.0.113.0/24".parse().unwrap()],
         }],
         always_ask: vec![always.clone()],
-        rules: vec![Rule {
-            group: None,
-            zone: Some("campus".into()),
-            client: None,
-            then: Then::PasswordOnly,
-            from: None,
-            before: None,
-        }],
+        rules: vec![
+            Rule {
+                group: None,
+                zone: Some("campus".into()),
+                client: None,
+                then: Then::PasswordOnly,
+                from: None,
+                before: None,
+            },
+            Rule {
+                group: None,
+                zone: None,
+                client: Some(ClientName::new("closed")),
+                then: Then::Deny,
+                from: None,
+                before: None,
+            },
+        ],
         replies: vec![
             ReplyRule {
                 group: Some(always),

@@ -2,9 +2,13 @@
 
 mod attack;
 mod bell;
+mod certificate;
 mod code;
 pub(crate) mod house;
 mod limit;
+mod mschap;
 mod push;
+mod remembered;
+mod resumed;
 mod retry;
 mod sent;

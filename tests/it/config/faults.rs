@@ -73,6 +73,51 @@ const FAULTY: &[(&str, &str)] = &[
         "[radius]\nstatus-silent-when-down = ¶\"yes\"",
         "(Write true or false.)",
     ),
+    // EAP.
+    (
+        "[¶eap]\nkey-file = '/k'",
+        "`certificate-file` is missing. (Add certificate-file = ",
+    ),
+    (
+        "[¶eap]\ncertificate-file = '/c'",
+        "`key-file` is missing. (Add key-file = ",
+    ),
+    (
+        "[eap]\ncertificate-file = ¶'c'\nkey-file = '/k'",
+        "`certificate-file` does not begin with \"/\"",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\nmethods = [¶'md5']",
+        "`methods` cannot be \"md5\"",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\nmethods = ¶['ttls', 'tls']",
+        "without `client-ca-file` nobody's certificate could be believed",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\nmethods = ¶['peap']\ninner = ['pap']",
+        "In PEAP there is no PAP, and `inner` has nothing else. (Add \"gtc\"",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\ninner = ¶['pap']",
+        "In PEAP there is no PAP",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\ntls = [¶'1.1']",
+        "`tls` cannot be \"1.1\"",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\nfragment = ¶99",
+        "`fragment` is out of bounds. (It may be 100 to 3000.)",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\nresume-for = ¶'8d'",
+        "`resume-for` is out of bounds. (It may be 0s to 7d.)",
+    ),
+    (
+        "[client.b]\naddress = '192.0.2.9'\nsecret = 'long enough to be one'\nsession-timeout = ¶'1m'",
+        "`session-timeout` is out of bounds. (It may be 5m to 7d.)",
+    ),
     ("[radius]\nlisten = ¶[]", "`listen` is an empty list"),
     ("[radius]\nlisten = [¶\"1812\"]", "no address with a port"),
     (

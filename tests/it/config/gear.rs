@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sekisho::access::{CodeEntry, PushMode, Texts};
 use sekisho::config::{Fault, parse_text};
-use sekisho::server::{Client, PROFILES, Probe};
+use sekisho::server::{Client, Method, PROFILES, Probe};
 use sekisho::wire::Signing;
 
 use super::SOUND;
@@ -57,6 +57,14 @@ fn a_profile_fills_in_what_is_not_written() {
     assert_eq!(meraki.policy.push, [PushMode::Typed]);
     assert!(!meraki.policy.can_challenge());
 
+    let wifi = client("profile = 'wifi'");
+    assert_eq!(wifi.policy.remember, Duration::from_secs(14 * 24 * 3600));
+    assert!(!wifi.policy.remember_always);
+    assert_eq!(stations(&wifi), ["Calling-Station-Id"]);
+    let off = client("profile = 'wifi'\nremember = '0s'\nremember-always-ask = false");
+    assert!(off.policy.remember.is_zero());
+    assert!(generic.policy.remember.is_zero());
+
     let pam = client("profile = 'pam'");
     assert_eq!(pam.signing, Signing::OptionalWithoutProxyState);
     let palo = client("profile = 'globalprotect'");
@@ -89,13 +97,13 @@ fn what_is_written_goes_before_the_profile() {
 }
 
 #[test]
-fn no_profile_is_doubtful_by_itself_but_strongswan() {
+fn no_profile_is_doubtful_by_itself_but_for_eap() {
     for profile in PROFILES {
         let text = format!("{SOUND}{CLIENT}profile = '{}'", profile.name);
         let found = parse_text(&text).unwrap().warnings;
         let method = |fault: &Fault| fault.what.starts_with("`method` is \"eap\"");
         assert!(
-            found.is_empty() || (profile.name == "strongswan" && found.iter().all(method)),
+            found.is_empty() || (profile.method == Method::Eap && found.iter().all(method)),
             "{found:#?}"
         );
     }
@@ -127,6 +135,15 @@ fn gear_that_reads_groups_from_class_gets_none_of_ours() {
 /// What is written of a client, with a mark where the warning is, and a part of it.
 const DOUBTFUL: &[(&str, &str)] = &[
     (
+        "remember = ¶'14d'",
+        "`remember` has no effect without `station`",
+    ),
+    (
+        "station = 'Calling-Station-Id'\nshared-stations = true\nremember = ¶'14d'",
+        "a station is not one person's",
+    ),
+    ("remember-always-ask = ¶true", "`remember` is off here"),
+    (
         "profile = 'fortigate'\ncode = ['delimited']\npush = ['typed']\nlate-approval = ¶'0s'",
         "about 20s, but Fortinet FortiGate waits 5s and `late-approval` is off: who approves is not let in. (On the FortiGate, set remoteauthtimeout",
     ),
@@ -148,7 +165,27 @@ const DOUBTFUL: &[(&str, &str)] = &[
     ),
     (
         "method = ¶'mschap'\ncode = ['challenge']",
-        "`method` is \"mschap\", but this version proves passwords by PAP alone",
+        "`method` is \"mschap\", but outside of EAP passwords are proven by PAP alone",
+    ),
+    (
+        "method = ¶'eap'",
+        "`method` is \"eap\", but there is no [eap]: every login here is refused. (Add [eap]",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\ncrl-file = ¶'/r'",
+        "`crl-file` has no effect: `methods` does not hold \"tls\"",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\nclient-ca-file = ¶'/a'",
+        "`client-ca-file` has no effect",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\nclient-ca-file = '/a'\nmethods = 'tls'\ninner = ¶'gtc'",
+        "by EAP-TLS there is nothing inside",
+    ),
+    (
+        "[eap]\ncertificate-file = '/c'\nkey-file = '/k'\ninner = ¶['gtc', 'mschapv2']",
+        "no directory has an attribute of NT hashes: every such login is refused. (Set nt-hash",
     ),
     (
         "method = 'mschap'\ncode = ¶['appended']",

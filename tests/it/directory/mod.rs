@@ -36,6 +36,7 @@ fn settings(ports: &[u16]) -> Settings {
         id_attribute: None,
         phone: vec!["mobile".into()],
         language: Some("preferredLanguage".into()),
+        nt_hash: None,
         groups: Groups::None,
         operation_timeout: Duration::from_millis(500),
         connect_timeout: Duration::from_secs(1),

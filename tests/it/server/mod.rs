@@ -71,6 +71,7 @@ impl House {
             access,
             telemetry: telemetry.clone(),
             clock,
+            chargeable: key.derive("chargeable user identity"),
         };
         let server = Server::bind(settings.clone(), rooms).unwrap();
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -131,7 +132,7 @@ impl Drop for House {
     }
 }
 
-fn quiet() -> telemetry::Settings {
+pub(crate) fn quiet() -> telemetry::Settings {
     telemetry::Settings {
         metrics: None,
         log: telemetry::LogTo::Stderr,
@@ -168,7 +169,7 @@ fn limits() -> store::Limits {
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         accounting: vec!["127.0.0.1:0".parse().unwrap()],
@@ -184,7 +185,7 @@ fn settings() -> Settings {
     }
 }
 
-fn client(name: &str, network: &str, secret: &str) -> Client {
+pub(crate) fn client(name: &str, network: &str, secret: &str) -> Client {
     Client {
         name: ClientName::new(name),
         addresses: vec![network.parse().unwrap()],
@@ -197,6 +198,7 @@ fn client(name: &str, network: &str, secret: &str) -> Client {
         patience: Duration::from_secs(10),
         class: true,
         disconnect: None,
+        session_timeout: None,
         policy: Arc::new(ClientPolicy {
             name: ClientName::new(name),
             label: Label::default(),
@@ -211,6 +213,8 @@ fn client(name: &str, network: &str, secret: &str) -> Client {
             patience: Duration::from_secs(30),
             pair: Duration::from_secs(10),
             asks: Asks::ByRules,
+            remember: Duration::ZERO,
+            remember_always: false,
             late_approval: Duration::from_secs(60),
         }),
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sekisho::access::{ClientPolicy, PushMode};
 use sekisho::factor::Response;
+use sekisho::secret::Key;
 use sekisho::server::{Client, Rooms, Server, Settings, StationForm, StationSource};
 use sekisho::telemetry::Telemetry;
 use sekisho::wire::{Answer, Asked, Code, Query};
@@ -99,6 +100,7 @@ fn listen(deciding: &Deciding, patience: Duration) -> (Server, TaskTracker, Canc
         access: deciding.access.clone(),
         telemetry,
         clock: deciding.clock.clone(),
+        chargeable: Key::random(),
     };
     let vpn = client("vpn", "127.0.0.0/8", SECRET);
     let policy = ClientPolicy {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sekisho::access::{EndOutcome, EndWhy};
 use sekisho::account::{AccountId, AccountKey, Language, Station};
-use sekisho::secret::Secret;
+use sekisho::secret::{Key, Secret};
 use sekisho::server::{Client, Disconnect, Rooms, Server, Settings};
 use sekisho::store::{AccountedSession, SessionEnd};
 use sekisho::telemetry::Telemetry;
@@ -52,6 +52,7 @@ impl House {
             access: deciding.access.clone(),
             telemetry: telemetry.clone(),
             clock: deciding.clock.clone(),
+            chargeable: Key::random(),
         };
         let mut vpn = client("vpn", "127.0.0.0/8", SECRET);
         vpn.station = vec![calling_station()];

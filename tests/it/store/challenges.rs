@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sekisho::account::{
     AccountKey, AttemptId, ClientName, FactorKind, Language, Outcome, Reason, Station,
 };
-use sekisho::store::{Challenge, ChallengeFacts};
+use sekisho::store::{Challenge, ChallengeFacts, Lasting};
 use tokio::task::JoinSet;
 
 use super::{Shop, account, decision, shop};
@@ -25,6 +25,7 @@ fn challenge(shop: &Shop) -> Challenge {
             reply: vec!["staff".into()],
             language: Language::Ja,
             number_end: Some("78".into()),
+            lasting: Lasting::default(),
         },
         rounds_left: 3,
         expires: shop.clock.now().after(std::time::Duration::from_secs(120)),

@@ -4,6 +4,7 @@
 #[expect(clippy::disallowed_methods, reason = "waits for other processes")]
 pub mod daemon;
 pub mod ds389;
+pub mod mschap;
 pub mod nas;
 pub mod phone;
 pub mod ports;

@@ -56,6 +56,15 @@ pub(crate) fn person_with(uid: &str, password: &str, more: &[&str]) -> String {
     )
 }
 
+/// The lines of a person who has the NT hash of a password, too.
+pub(crate) fn nt_hash_lines(password: &str) -> [String; 2] {
+    let hash = data_encoding::HEXUPPER.encode(&super::mschap::nt_hash(password));
+    [
+        "objectClass: sambaSamAccount".to_owned(),
+        format!("sambaNTPassword: {hash}"),
+    ]
+}
+
 /// The LDIF of a group; members are people by uid, or DNs.
 pub(crate) fn group(cn: &str, members: &[&str]) -> String {
     let dn = group_dn(cn);
@@ -366,6 +375,9 @@ fn write_configuration(folder: &Path) {
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/nis.schema
 include /etc/ldap/schema/inetorgperson.schema
+attributetype ( 1.3.6.1.4.1.7165.2.1.25 NAME 'sambaNTPassword' EQUALITY caseIgnoreIA5Match SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 SINGLE-VALUE )
+attributetype ( 1.3.6.1.4.1.7165.2.1.26 NAME 'sambaAcctFlags' EQUALITY caseIgnoreIA5Match SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 SINGLE-VALUE )
+objectclass ( 1.3.6.1.4.1.7165.2.2.6 NAME 'sambaSamAccount' SUP top AUXILIARY MAY ( sambaNTPassword $ sambaAcctFlags ) )
 modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload memberof

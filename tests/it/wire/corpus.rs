@@ -48,3 +48,8 @@ fn configurations_are_read_to_the_end() {
 fn directory_servers_are_read() {
     replay("directory", cases::directory);
 }
+
+#[test]
+fn eap_peers_come_to_an_end() {
+    replay("eap", cases::eap);
+}
