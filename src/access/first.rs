@@ -3,6 +3,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -15,12 +16,16 @@ use super::second::Asked;
 use super::split::{Extra, Forms, split};
 use super::texts::Text;
 use super::throttle::{self, Budget, Place, Pool};
-use super::{Then, attempt};
+use super::{Then, attempt, lasting};
 use crate::account::{AccountId, AttemptId, Reason, Who};
 use crate::clock::Timestamp;
 use crate::directory::{self, Bind, Directory, Entry, Found, NtResponse, Proof, Refusal, State};
 use crate::secret::Secret;
 use crate::store::Standing;
+
+/// An entry that was read so short a time ago is not read again: a burst of one person's packets, or the look at a session and the
+/// proof of it.
+const READ_LATELY: Duration = Duration::from_secs(2);
 
 /// Whether a report of the owner stands in the way.
 enum Report {
@@ -141,7 +146,12 @@ impl<'a> Exchange<'a> {
 
     /// Who is meant, if they may try a password now.
     async fn candidate(&mut self, who: &Who) -> Result<Result<Candidate<'a>, Reason>, Undecided> {
-        let entry = match self.find(who).await? {
+        // Where a station may be remembered, an old entry would tell of an old change of the password.
+        let found = match lasting::remembers_stations(self.client(), &self.attempt.station) {
+            true => self.find_since(who, self.lately()).await?,
+            false => self.find(who).await?,
+        };
+        let entry = match found {
             Found::One(entry) => entry,
             Found::Nobody => return Ok(Err(Reason::UnknownUser)),
             Found::Several => return Ok(Err(Reason::AmbiguousUser)),
@@ -230,6 +240,12 @@ impl<'a> Exchange<'a> {
         };
         self.decision.durations.directory += micros(began.elapsed());
         Ok(found?)
+    }
+
+    /// The moment since which an entry that was read is as good as one that is read now.
+    pub(super) fn lately(&self) -> Instant {
+        let received = self.attempt.received;
+        received.checked_sub(READ_LATELY).unwrap_or(received)
     }
 
     fn directory_of(&mut self, who: &Who) -> Option<&'a Directory> {

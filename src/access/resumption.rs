@@ -19,8 +19,6 @@ use crate::store::{Admission, Standing};
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long the directory may take when it is only asked whether to resume: a full handshake is the way out.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// An entry that was read so short a time ago is not read again: between the look and the proof lies a round trip.
-const READ_LATELY: Duration = Duration::from_secs(5);
 
 /// By what somebody was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +97,7 @@ impl Exchange<'_> {
     ) -> Result<Settled, Undecided> {
         self.decision.name = resumable.name.as_str().into();
         self.decision.account = Some(resumable.account.clone());
-        let lately = self.attempt.received.checked_sub(READ_LATELY);
-        let since = lately.unwrap_or(self.attempt.received);
-        let entry = match self.look(resumable, since).await? {
+        let entry = match self.look(resumable, self.lately()).await? {
             Ok(entry) => entry,
             Err(reason) => return Ok(self.refuse_unproven(reason)),
         };

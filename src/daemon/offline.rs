@@ -69,7 +69,9 @@ pub async fn probe(settings: &Settings) -> Vec<Probed> {
         );
         match opened {
             Ok(opened) => {
-                probed.extend(probe_directory(directory, &opened, &mut groups).await);
+                let remembers = remembers(settings);
+                let at = (directory, &opened, remembers);
+                probed.extend(probe_directory(at, &mut groups).await);
                 probed.extend(probe_checks(settings, (&directory.name, &opened)).await);
             }
             Err(error) => probed.push(Probed::new(
@@ -85,9 +87,14 @@ pub async fn probe(settings: &Settings) -> Vec<Probed> {
     probed
 }
 
+/// Whether any client remembers stations.
+fn remembers(settings: &Settings) -> bool {
+    let mut clients = settings.server.clients.iter();
+    clients.any(|client| !client.policy.remember.is_zero())
+}
+
 async fn probe_directory(
-    settings: &directory::Settings,
-    directory: &Directory,
+    (settings, directory, remembers): (&directory::Settings, &Directory, bool),
     groups: &mut Groups,
 ) -> Vec<Probed> {
     let name = &settings.name;
@@ -103,7 +110,12 @@ async fn probe_directory(
                 None => Err(server.health.last_error.unwrap_or_else(slow)),
                 Some(content) => {
                     groups.found(&content.groups);
-                    judge(settings, content.people)
+                    judge(settings, content.people).and_then(|found| {
+                        match remembers && !content.dated {
+                            true => Err(format!("{found}, but not when the first of them changed the password: their stations are not remembered")),
+                            false => Ok(found),
+                        }
+                    })
                 }
             };
             let name = format!("{name} {}", server.health.server);

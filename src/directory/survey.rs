@@ -25,6 +25,8 @@ pub struct Surveyed {
 pub struct Content {
     /// Whether people can be found.
     pub people: People,
+    /// Whether it is told of the person found when the password was changed.
+    pub dated: bool,
     /// Of the groups that were asked about, those that are there.
     pub groups: Vec<Arc<str>>,
 }
@@ -66,7 +68,7 @@ impl Directory {
 
 impl Inner {
     async fn content(&self, host: &Arc<Host>, groups: &[Arc<str>]) -> Result<Content, Failure> {
-        let people = self.people_at(host).await?;
+        let (people, dated) = self.people_at(host).await?;
         let mut there = Vec::new();
         for group in groups {
             if self.is_there(host, group).await? {
@@ -75,13 +77,14 @@ impl Inner {
         }
         Ok(Content {
             people,
+            dated,
             groups: there,
         })
     }
 
-    async fn people_at(&self, host: &Arc<Host>) -> Result<People, Failure> {
+    async fn people_at(&self, host: &Arc<Host>) -> Result<(People, bool), Failure> {
         if !self.is_there(host, &self.settings.base).await? {
-            return Ok(People::NoBase);
+            return Ok((People::NoBase, false));
         }
         let query = Query {
             base: &self.settings.base,
@@ -93,9 +96,9 @@ impl Inner {
         let answer = host.search(&query, self.patience()).await?;
         let person = |found| entry::person(found, &self.settings, self.clock.now());
         Ok(match answer.entries.first().map(person) {
-            None => People::Nobody,
-            Some(None) => People::NoStableId,
-            Some(Some(_)) => People::Found,
+            None => (People::Nobody, false),
+            Some(None) => (People::NoStableId, false),
+            Some(Some(person)) => (People::Found, person.password_changed.is_some()),
         })
     }
 

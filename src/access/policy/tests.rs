@@ -289,6 +289,81 @@ fn stepped(client: &ClientPolicy, standing: &Standing, extra: Extra<'_>, reach: 
     })
 }
 
+#[test]
+fn at_a_remembered_station_nothing_typed_is_asked_for_or_judged() {
+    let locked = Standing {
+        locked_until: Some(Timestamp::from_secs(1001)),
+        ..standing(&[(Totp, 6), (Push, 0)])
+    };
+    let pushing = ClientPolicy {
+        push: vec![PushMode::Shown, PushMode::Approve],
+        ..client()
+    };
+    for standing in [&standing(&[]), &standing(&[(Totp, 6)]), &locked] {
+        for extra in [
+            Extra::Nothing,
+            Extra::Code("123456"),
+            Extra::Number("37"),
+            Extra::Way(Way::Push),
+        ] {
+            for (then, expected) in [
+                (Then::Ask, Step::StationRemembered),
+                (Then::PasswordOnly, Step::PasswordEnough),
+                (Then::Deny, Step::Refuse(Reason::Denied)),
+            ] {
+                let step = step(&Facts {
+                    then,
+                    client: &pushing,
+                    standing,
+                    extra: &extra,
+                    remembered: true,
+                    phone: Phone::Rings,
+                    reach: BOTH,
+                    now: NOW,
+                });
+                assert_eq!(step, expected, "{extra:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_shows_nothing_asks_nothing() {
+    use PushMode::{Approve, Shown, Typed};
+    let all = ClientPolicy {
+        code: vec![
+            CodeEntry::Appended,
+            CodeEntry::Delimited,
+            CodeEntry::Challenge,
+        ],
+        push: vec![Shown, Typed, Approve],
+        ..client()
+    };
+    let (unasked, untyped) = (all.unasked(), all.untyped());
+    assert!(all.asks_back() && !unasked.asks_back() && !untyped.asks_back());
+    assert_eq!(unasked.push, [Typed, Approve]);
+    assert_eq!(unasked.code, [CodeEntry::Appended, CodeEntry::Delimited]);
+    assert!(untyped.code.is_empty());
+    assert_eq!(untyped.push, [Approve]);
+    for (factors, phone, expected) in [
+        (&[(Push, 0)][..], Phone::Rings, Step::Push(Approve)),
+        (&[(Push, 0), (Totp, 6)], Phone::Mute, Step::Push(Approve)),
+        (&[(Totp, 6)], Phone::None, Step::Refuse(Reason::CodeMissing)),
+        (
+            &[(Recovery, 9)],
+            Phone::None,
+            Step::Refuse(Reason::CodeMissing),
+        ),
+        (&[], Phone::None, Step::Refuse(Reason::NoFactor)),
+    ] {
+        let step = pushed(&untyped, factors, (Extra::Nothing, phone));
+        assert_eq!(step, expected, "{factors:?}");
+    }
+    // Nothing is sent for a code that could not come in.
+    let sent = stepped(&untyped, &standing(&[]), Extra::Nothing, BOTH);
+    assert_eq!(sent, Step::Refuse(Reason::NumberRefused));
+}
+
 fn appended_only() -> ClientPolicy {
     ClientPolicy {
         code: vec![CodeEntry::Appended],

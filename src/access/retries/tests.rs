@@ -369,3 +369,24 @@ fn challenges_are_bounded_and_those_that_ended_make_room() {
     assert_eq!(retries.answered(b"late"), Some(key));
     assert_eq!(retries.hold().challenges.len(), 0);
 }
+
+#[test]
+fn no_text_that_is_typed_stands_for_a_hash() {
+    let (key, account) = (Key::new([7; 32]), AccountKey::from_stored("campus/taro"));
+    let hash = Secret::new(vec![1; 16]);
+    let typed = |octets: Vec<u8>| Attempt {
+        credential: Credential::Password(Secret::new(octets)),
+        ..attempt()
+    };
+    let by_hash = AttemptKey::of_hash(&key, &attempt(), &account, &hash);
+    for octets in [
+        vec![1; 16],
+        [&b"nt hash"[..], &[1; 16]].concat(),
+        Vec::new(),
+    ] {
+        let by_text = AttemptKey::of(&key, &typed(octets), &account);
+        assert_ne!(by_hash, by_text);
+    }
+    let other = AttemptKey::of_hash(&key, &attempt(), &account, &Secret::new(vec![2; 16]));
+    assert_ne!(by_hash, other);
+}

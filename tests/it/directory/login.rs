@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use sekisho::clock::Timestamp;
-use sekisho::directory::{Bind, Error, Found, Groups, Refusal, Settings, State, same_dn_form};
+use sekisho::directory::{
+    Bind, Error, Found, Groups, Proof, Refusal, Settings, State, same_dn_form,
+};
 use sekisho::secret::Secret;
 use tokio::time::Instant;
 
 use super::{PATIENCE, patient, run};
+use crate::support::mschap::respond;
 use crate::support::slapd::{
-    BASE, SERVICE_DN, Slapd, group, group_dn, person, person_dn, person_with,
+    BASE, SERVICE_DN, Slapd, group, group_dn, nt_hash_lines, person, person_dn, person_with,
 };
 
 #[tokio::test]
@@ -326,4 +329,70 @@ async fn many_at_once_share_few_connections() {
     let log = slapd.log();
     let connections = log.lines().filter(|line| line.contains(" ACCEPT ")).count();
     assert!(connections <= 4 + 2 + 8, "{connections} connections");
+}
+
+#[tokio::test]
+async fn a_hash_is_read_anew_and_never_remembered() {
+    let [class, hash] = &nt_hash_lines("himitsu");
+    let slapd = Slapd::start(&person_with("taro", "himitsu", &[class, hash]));
+    let campus = run(Settings {
+        remember: Duration::from_secs(60),
+        nt_hash: Some("sambaNTPassword".into()),
+        ..patient(&slapd)
+    });
+    let deadline = || Instant::now() + PATIENCE;
+    let entry = campus.one("taro").await;
+    let prove = async |password: &str| {
+        let shown = respond("taro", password);
+        let proof = campus.directory.prove(&entry, &shown, deadline()).await;
+        proof.unwrap()
+    };
+    assert!(matches!(prove("himitsu").await, Proof::Proven(_)));
+    let refused = Proof::Refused(Refusal::WrongPassword);
+    assert_eq!(
+        format!("{:?}", prove("chigau").await),
+        format!("{refused:?}")
+    );
+    let [_, changed] = nt_hash_lines("chigau");
+    let dn = person_dn("taro");
+    slapd.modify(&format!(
+        "dn: {dn}\nchangetype: modify\nreplace: sambaNTPassword\n{changed}\n\n"
+    ));
+    assert!(matches!(prove("himitsu").await, Proof::Refused(_)));
+    assert!(matches!(prove("chigau").await, Proof::Proven(_)));
+    assert_eq!(slapd.binds(&dn), 0);
+    // The DN may be somebody else's by now, and then proves nothing.
+    slapd.modify(&format!("dn: {dn}\nchangetype: delete\n\n"));
+    assert!(matches!(prove("chigau").await, Proof::Refused(_)));
+    let [class, hash] = &nt_hash_lines("chigau");
+    slapd.add(&person_with("taro", "chigau", &[class, hash]));
+    assert!(matches!(prove("chigau").await, Proof::Refused(_)));
+}
+
+#[tokio::test]
+async fn without_the_attribute_no_response_is_judged() {
+    let [class, hash] = &nt_hash_lines("himitsu");
+    let slapd = Slapd::start(&person_with("taro", "himitsu", &[class, hash]));
+    let campus = run(patient(&slapd));
+    let entry = campus.one("taro").await;
+    let shown = respond("taro", "himitsu");
+    let deadline = Instant::now() + PATIENCE;
+    let proof = campus.directory.prove(&entry, &shown, deadline).await;
+    assert!(matches!(proof, Ok(Proof::NoHash)), "{proof:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_judges_no_response() {
+    let [class, hash] = &nt_hash_lines("himitsu");
+    let mut slapd = Slapd::start(&person_with("taro", "himitsu", &[class, hash]));
+    let campus = run(Settings {
+        nt_hash: Some("sambaNTPassword".into()),
+        ..patient(&slapd)
+    });
+    let entry = campus.one("taro").await;
+    slapd.kill();
+    let shown = respond("taro", "himitsu");
+    let deadline = Instant::now() + PATIENCE;
+    let proof = campus.directory.prove(&entry, &shown, deadline).await;
+    assert!(proof.is_err(), "{proof:?}");
 }

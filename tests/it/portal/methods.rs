@@ -2,7 +2,8 @@
 
 use super::{House, shows};
 use crate::login::{SEED, digits, spooled};
-use crate::support::daemon::code;
+use crate::support::daemon::{SECRET, code};
+use crate::support::nas::Nas;
 
 /// The seed that a page shows for typing.
 fn seed(body: &str) -> String {
@@ -134,4 +135,74 @@ fn a_lost_phone_takes_its_sessions_along() {
     );
     shows(&home.get("/methods"), "Sign out");
     shows(&on_the_phone.get("/methods"), "current-password");
+}
+
+/// Waits until the directory's second is over in which a password was changed: until then it could change again unnoticed.
+fn settle() {
+    let clock = sekisho::clock::Clock::system();
+    let over = clock.now().after(std::time::Duration::from_secs(2));
+    while clock.now() < over {
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_remembered_station_is_shown_and_forgotten() {
+    let vpn = "code = [\"appended\", \"challenge\"]\nremember = \"14d\"\nstation = [\"Calling-Station-Id\"]\nlabel = { ja = \"学内Wi-Fi\", en = \"Campus Wi-Fi\" }";
+    let house = House::start(vpn, "", "");
+    house._slapd.set_policy(&[]);
+    house._slapd.change_password("taro", "taro-password");
+    settle();
+    let laptop = Nas::new(house.daemon.radius, SECRET).from_station("02-00-5E-10-00-01");
+    let typed = format!("taro-password{}", code(SEED, 0));
+    assert!(laptop.login("taro", &typed).accepted());
+    assert!(laptop.login("taro", "taro-password").accepted());
+    let told = house.daemon.cli_ok(&["why", "taro"]);
+    assert!(told.contains("was proven at this station before"), "{told}");
+    let explained = || {
+        let station = ["--station", "02:00:5e:10:00:01"];
+        let ask = [
+            &["explain", "--user", "taro", "--client", "vpn"],
+            &station[..],
+        ];
+        house.daemon.cli_ok(&ask.concat())
+    };
+    assert!(
+        explained().contains("the password alone"),
+        "{}",
+        explained()
+    );
+    let shown = house.daemon.cli_ok(&["user", "show", "taro"]);
+    assert!(shown.contains("02:00:5e:10:00:01"), "{shown}");
+
+    let mut visitor = house.visitor();
+    visitor.password("taro", "taro-password");
+    shows(&visitor.code(&code(SEED, 1)), "Sign out");
+    let page = visitor.get("/methods");
+    shows(&page, "02:00:5e:10:00:01");
+    shows(&page, "Campus Wi-Fi");
+    let station = [("station", "02:00:5e:10:00:01")];
+    let mut bob = house.signed_in("bob");
+    let nothing = bob.press("/methods", "/methods/forget", &station);
+    assert_eq!(nothing.status, 404, "it is somebody else's");
+    let odd = visitor.press("/methods", "/methods/forget", &[("station", "laptop")]);
+    assert_eq!(odd.status, 400);
+    let unguarded = visitor.post("/methods/forget", &station);
+    assert_ne!(unguarded.status, 200);
+    assert!(explained().contains("the password alone"));
+
+    let page = visitor.press("/methods", "/methods/forget", &station);
+    shows(&page, "It is forgotten");
+    assert!(!page.body.contains("02:00:5e:10:00:01"), "{}", page.body);
+    assert!(explained().contains("totp code"), "{}", explained());
+    shows(
+        &visitor.get("/logins"),
+        "A remembered station was forgotten",
+    );
+    let none = house.daemon.cli_ok(&["user", "forget", "taro"]);
+    assert!(none.contains("No such station"), "{none}");
+    let odd = house.daemon.cli(&["user", "forget", "taro", "laptop"]);
+    assert_eq!(odd.status.code(), Some(1));
+    let told = house.daemon.cli_ok(&["why", "taro"]);
+    assert!(told.contains("forgets the remembered stations"), "{told}");
 }

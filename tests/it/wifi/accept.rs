@@ -10,7 +10,7 @@ fn accept(said: &Said) -> &str {
 }
 
 /// The value of an attribute of it, as eapol_test shows it.
-fn value<'a>(said: &'a Said, number: u8) -> Option<&'a str> {
+fn value(said: &Said, number: u8) -> Option<&str> {
     let mut lines = accept(said).lines();
     let label = format!("   Attribute {number} (");
     lines.find(|line| line.starts_with(&label))?;

@@ -20,18 +20,14 @@ use super::station::{Method, Said, Station, Version};
 use crate::access::house::House as Deciding;
 use crate::login::SEED;
 use crate::server::{client, quiet, settings};
-use crate::support::daemon::{SECRET, code};
+use crate::support::daemon::{SECRET, code, wait};
 use crate::support::phone::{Phone, approve};
 
 /// Answers each question that a station without a stored password puts to its person; the questions, as far as they were put.
 fn answer(control: &Path, answers: &[&str]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let own = UnixDatagram::bind(folder.path().join("own")).unwrap();
-    let begun = std::time::Instant::now();
-    while own.connect(control).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "no station");
-        std::thread::yield_now();
-    }
+    wait(|| own.connect(control).is_ok(), || "no station".to_owned());
     own.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     own.send(b"ATTACH").unwrap();
     let mut left = answers.iter();
