@@ -19,6 +19,7 @@ mod resumption;
 mod retries;
 mod second;
 mod sending;
+mod sessions;
 mod settings;
 mod split;
 mod texts;
@@ -32,17 +33,19 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::account::{AccountId, AccountKey, Decision, Language, Station};
+use crate::account::{AccountId, AccountKey, AttemptId, ClientName, Decision, Language, Station};
 use crate::channel::{BadAnswer, Channels};
 use crate::clock::{Clock, Timestamp};
 pub use crate::directory::NtResponse;
 use crate::directory::{Directory, Entry};
 use crate::secret::{Key, Secret, random_array};
 pub use crate::store::AccountingRecord as SessionRecord;
-use crate::store::{Error, Failure, Recorded, Store};
+pub use crate::store::{AccountedSession, EndOutcome, EndWhy, Joining};
+use crate::store::{Error, Failure, Store};
 use bells::Bells;
 use retries::Retries;
 use sending::SentLately;
+use sessions::Sessions;
 use throttle::Throttle;
 use waiters::Waiters;
 
@@ -50,6 +53,7 @@ pub use exchange::reason_of;
 pub use push::{Ending, Held, Wait};
 pub use response::{DeviceResponse, DeviceTest, Responded};
 pub use resumption::Resumable;
+pub use sessions::{HANDLE, SessionEnded, SessionToEnd};
 pub use settings::{
     Asks, ClientPolicy, CodeEntry, Label, PasswordLimits, PushMode, ReplyRule, Rule, Settings,
     Texts, Then, Zone,
@@ -216,6 +220,7 @@ struct Room {
     sent: SentLately,
     waiters: Arc<Waiters>,
     bells: Bells,
+    sessions: Arc<Sessions>,
 }
 
 impl Room {
@@ -252,6 +257,7 @@ impl Access {
     #[must_use]
     pub fn new(setup: Setup, store: Store, clock: Clock, key: &Key, tasks: TaskTracker) -> Self {
         let salt: [u8; 16] = random_array();
+        let sessions = Sessions::new(store.clone(), clock.clone(), tasks.clone());
         Self {
             room: Arc::new(Room {
                 setup: ArcSwap::from_pointee(setup),
@@ -264,6 +270,7 @@ impl Access {
                 sent: SentLately::default(),
                 waiters: Arc::default(),
                 bells: Bells::new(tasks),
+                sessions: Arc::new(sessions),
             }),
         }
     }
@@ -314,7 +321,7 @@ impl Access {
     }
 
     /// Ends what earlier logins earned: no session is resumed any more, and remembered stations are forgotten, or the one that is
-    /// named. Says how many stations that were.
+    /// named. Their open sessions are ended beside. Says how many stations that were.
     ///
     /// # Errors
     ///
@@ -324,7 +331,10 @@ impl Access {
         account: &AccountId,
         only: Option<Station>,
     ) -> Result<usize, Error> {
-        self.room.store.forget_stations(account, only).await
+        let store = &self.room.store;
+        let stations = store.forget_stations(account, only.clone()).await?;
+        self.end_sessions_beside(account, only.as_ref(), EndWhy::Revoked);
+        Ok(stations)
     }
 
     /// Hears what a device says to a prompt. What is not signed by a device of the prompt's owner is only counted.
@@ -415,14 +425,56 @@ impl Access {
         decision
     }
 
-    /// Keeps what a NAS accounts for; returns when it is on the disk. `false` when it is already kept.
+    /// By which a client's accounting brings back whose login it let in: opaque, and of no use to another client.
+    #[must_use]
+    pub fn session_handle(&self, attempt: &AttemptId, client: &ClientName) -> [u8; HANDLE] {
+        self.room.sessions.handles.make(attempt, client)
+    }
+
+    /// The attempt of a handle; `None` if it is none of ours, or another client's.
+    #[must_use]
+    pub fn attempt_of_handle(&self, handle: &[u8], client: &ClientName) -> Option<AttemptId> {
+        self.room.sessions.handles.read(handle, client)
+    }
+
+    /// Keeps what a NAS accounts for, and follows its session if it can be joined to a login; returns when it is on the disk.
+    /// `false` when the record is already kept.
     ///
     /// # Errors
     ///
     /// When the store cannot be written: then it may not be acknowledged.
-    pub async fn record_session(&self, record: SessionRecord) -> Result<bool, Error> {
-        let recorded = self.room.store.record_accounting(record).await?;
-        Ok(recorded == Recorded::New)
+    pub async fn record_session(
+        &self,
+        record: SessionRecord,
+        joining: Joining,
+    ) -> Result<bool, Error> {
+        self.room.sessions.record(record, joining).await
+    }
+
+    /// Has the NAS end the open sessions of an account, or those of one station; waits for what comes of each, half a minute at the
+    /// most.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn end_sessions(
+        &self,
+        account: &AccountId,
+        station: Option<&Station>,
+        why: EndWhy,
+    ) -> Result<Vec<SessionEnded>, Error> {
+        self.room.sessions.end(account, station, why).await
+    }
+
+    /// The same, without waiting: what comes of it is recorded.
+    pub fn end_sessions_beside(&self, account: &AccountId, station: Option<&Station>, why: EndWhy) {
+        self.room.sessions.end_beside(account, station, why);
+    }
+
+    /// Sessions to be ended, for whoever can ask a NAS. Once.
+    #[must_use]
+    pub fn sessions_to_end(&self) -> Option<tokio::sync::mpsc::Receiver<SessionToEnd>> {
+        self.room.sessions.listen()
     }
 
     /// Whether a login could be decided now: some directory answers and the store can be written.

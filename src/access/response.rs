@@ -11,7 +11,7 @@ use crate::account::{
 use crate::factor::{Response, SIGNATURE, Subject, decision_text};
 use crate::secret::{random_array, random_digits};
 use crate::store::{
-    ChallengeFacts, Crossing, DecidedBy, Error, Lasting, NewPrompt, Prompt, PromptDecided,
+    ChallengeFacts, Crossing, DecidedBy, EndWhy, Error, Lasting, NewPrompt, Prompt, PromptDecided,
     PromptState,
 };
 
@@ -127,6 +127,7 @@ async fn settle(
             }
         }
         room.bells.alert(room, &prompt);
+        end_sessions(room, &prompt.account);
     }
     Ok(Responded {
         decided,
@@ -219,7 +220,13 @@ pub(super) async fn report(
     let denied = room.store.report_logins(whose.0, decision.clone()).await?;
     denied.into_iter().for_each(|id| room.waiters.tell(id));
     room.bells.alert(room, &about);
+    end_sessions(room, whose.0);
     Ok(Arc::new(decision))
+}
+
+/// All of them: which are the owner's, nobody can tell but the owner, who logs in again.
+fn end_sessions(room: &Room, account: &AccountId) {
+    room.sessions.end_beside(account, None, EndWhy::Reported);
 }
 
 /// Opens a test.

@@ -192,6 +192,11 @@ pub(super) enum User {
         /// The user's name.
         user: String,
     },
+    /// Have the gear end the user's open sessions; exits 1 if any may still be open.
+    Disconnect {
+        /// The user's name.
+        user: String,
+    },
     /// Forget the stations at which a factor need not be proven again, and let no session be resumed.
     Forget {
         /// The user's name.

@@ -9,6 +9,7 @@ mod enrol;
 mod login;
 mod people;
 mod serve;
+mod sessions;
 mod terminal;
 mod upkeep;
 mod why;

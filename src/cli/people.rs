@@ -9,7 +9,7 @@ use super::check::counted;
 use super::terminal::{Page, padded, plain};
 use super::upkeep::done;
 use super::words::{self, Label, Words};
-use super::{DaemonAt, Ended, Exit, astray, enrol};
+use super::{DaemonAt, Ended, Exit, astray, enrol, sessions};
 use crate::clock::Timestamp;
 use crate::control::{
     AccountShown, Answer, Ask, Enrolled, Explanation, KnownAccount, LIST_ROWS, RememberedStation,
@@ -50,6 +50,7 @@ pub(super) async fn user(command: User, daemon: &DaemonAt, page: &mut Page<'_>) 
                 _ => Err(astray()),
             }
         }
+        User::Disconnect { user } => sessions::disconnect(user, daemon, page).await,
         User::Forget { user, station } => forget((user, station), daemon, page).await,
         User::Reset { user } => reset(user, daemon, page).await,
         User::Remove { user, factor } => {
@@ -123,7 +124,7 @@ fn account(shown: &AccountShown, page: &mut Page<'_>) -> io::Result<()> {
         };
         remembered_rows(name, kept, words, page)?;
     }
-    Ok(())
+    sessions::rows(&shown.sessions, page)
 }
 
 fn remembered_rows(
@@ -167,7 +168,7 @@ fn factor_rows(
     Ok(())
 }
 
-fn row(page: &mut Page<'_>, name: &str, value: &str) -> io::Result<()> {
+pub(super) fn row(page: &mut Page<'_>, name: &str, value: &str) -> io::Result<()> {
     let name = page.faint(&padded(name, NAME_COLUMNS));
     page.line(format!("  {name}{value}"))
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::login::duration;
 use super::terminal::{Page, padded, plain};
 use super::words::{self, Words};
-use super::{DaemonAt, Ended, Exit, astray};
+use super::{DaemonAt, Ended, Exit, astray, sessions};
 use crate::control::{Answer, Ask, Decision, Outcome, Reason, Station, Told};
 
 /// Columns of a name.
@@ -87,6 +87,7 @@ fn row_told(row: &Told, words: &dyn Words, page: &mut Page<'_>) -> io::Result<()
             }
             Ok(())
         }
+        Told::Session(session) => sessions::told_in_story(session, page),
         Told::Operator { at, uid, what, .. } => {
             let when = page.moment(at.millis());
             page.line(format!(

@@ -8,11 +8,11 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::fault::Place;
-use super::reader::{Bounds, Table, Words};
+use super::reader::{Bounds, Either, Table, Words};
 use super::{gear, lint, radsec, secrets};
 use crate::account::ClientName;
 use crate::secret::Secret;
-use crate::server::{self, Client, PeerName, Transport, WhenUndecided};
+use crate::server::{self, Client, Disconnect, PeerName, Transport, WhenUndecided};
 
 const LISTEN: &str = "[::]:1812";
 const ACCOUNTING: &str = "[::]:1813";
@@ -187,9 +187,45 @@ fn client(root: &Table<'_>, table: &Table<'_>, known: &mut Known) -> Client {
             .choice("when-undecided", UNDECIDED, "discard")
             .unwrap_or_default(),
         patience: gear.policy.patience,
+        class: gear.class,
+        disconnect: disconnect(table),
         session_timeout: session_timeout(table),
         policy: Arc::new(gear.policy),
     }
+}
+
+/// `disconnect` is yes or no, or where to ask.
+fn disconnect(table: &Table<'_>) -> Option<Disconnect> {
+    let wanted = table.flag_or_text("disconnect", false);
+    let secret = secrets::read(table, secrets::DISCONNECT);
+    if let Some(secret) = &secret {
+        secrets::weigh(table, secrets::DISCONNECT, secret);
+    }
+    let to = match wanted {
+        Either::Flag(false) => {
+            if let Some(key) = secrets::DISCONNECT.given(table) {
+                table.report.warn(
+                    table.at(key),
+                    format!("`{key}` has no effect: sessions of this client are not ended."),
+                    "Add disconnect = true.",
+                );
+            }
+            return None;
+        }
+        Either::Flag(true) => None,
+        Either::Text(text) => {
+            let to = socket(table, "disconnect", text)?;
+            if to.port() == 0 || to.ip().is_unspecified() {
+                table.report.fault(
+                    table.at("disconnect"),
+                    format!("`disconnect`: nobody can be asked at {to}."),
+                    "Write the address and port where the gear takes Disconnect-Requests, such as \"192.0.2.10:3799\", or true.",
+                );
+            }
+            Some(SocketAddr::new(to.ip().to_canonical(), to.port()))
+        }
+    };
+    Some(Disconnect { to, secret })
 }
 
 fn session_timeout(table: &Table<'_>) -> Option<u32> {

@@ -75,6 +75,7 @@ pub(super) struct Gear {
     pub(super) signing: Signing,
     pub(super) station: Vec<StationSource>,
     pub(super) probes: Vec<Probe>,
+    pub(super) class: bool,
     pub(super) policy: ClientPolicy,
 }
 
@@ -89,6 +90,7 @@ pub(super) fn read(root: &Table<'_>, table: &Table<'_>) -> Gear {
         signing: signing(table, profile),
         station: stations(table, profile),
         probes: probes(table, profile),
+        class: table.flag("class", profile.class),
         policy: policy(table, profile),
     };
     lint::judge(root, table, &gear);

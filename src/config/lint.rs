@@ -181,6 +181,16 @@ fn judge_profile(table: &Table<'_>, gear: &Gear) {
             "Leave reply-message out.",
         );
     }
+    if gear.class && !profile.class {
+        table.report.warn(
+            table.at("class"),
+            format!(
+                "`class` is on, but {} takes Class for groups or policies: it could take ours for one.",
+                profile.gear
+            ),
+            "Leave class out, unless the gear is set up to read no groups from Class.",
+        );
+    }
     let required = table.has("require-message-authenticator") && gear.signing == Signing::Required;
     if required && profile.signing == Signs::Never {
         table.report.warn(

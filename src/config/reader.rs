@@ -30,6 +30,15 @@ impl<T> Bounds<T> {
     }
 }
 
+/// What a key holds that says yes, no, or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Either<'a> {
+    /// Yes or no.
+    Flag(bool),
+    /// More.
+    Text(&'a str),
+}
+
 /// The words of a choice and what they mean.
 pub(super) type Words<T> = [(&'static str, T)];
 
@@ -199,6 +208,26 @@ impl<'a> Table<'a> {
             _ => {
                 self.expected(node, key, "true or false");
                 None
+            }
+        }
+    }
+
+    /// True, false or a text.
+    pub(super) fn flag_or_text(&self, key: &'static str, default: bool) -> Either<'a> {
+        self.default(key, default);
+        match self.node(key) {
+            None => Either::Flag(default),
+            Some(Node {
+                value: Value::Flag(flag),
+                ..
+            }) => Either::Flag(*flag),
+            Some(Node {
+                value: Value::Text(text),
+                ..
+            }) => Either::Text(text),
+            Some(node) => {
+                self.expected(node, key, "true, false or text in quotes");
+                Either::Flag(default)
             }
         }
     }

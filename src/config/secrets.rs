@@ -32,6 +32,12 @@ pub(super) const SECRET: Names = Names {
     file: "secret-file",
     credential: "secret-credential",
 };
+/// The secret by which sessions are ended.
+pub(super) const DISCONNECT: Names = Names {
+    inline: "disconnect-secret",
+    file: "disconnect-secret-file",
+    credential: "disconnect-secret-credential",
+};
 /// A password.
 pub(super) const PASSWORD: Names = Names {
     inline: "password",

@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::protocol::{Answer, Ask, Cause, ClientSeen, ServerShown, Status};
+use super::protocol::{Answer, Ask, Cause, ClientSeen, ServerShown, SessionAsked, Status};
 use super::record::{Act, Deed};
 use super::{Doors, Rooms, story};
+use crate::access::EndWhy;
 use crate::account::{AccountId, Station};
 use crate::clock::Timestamp;
 use crate::factor::RecoveryCode;
@@ -18,7 +19,7 @@ use crate::secret::Secret;
 use crate::store;
 use enrol::Pending;
 
-/// How long an act may take.
+/// How long an act may take: longer than NASes are asked to end sessions.
 const ACT_TIME: Duration = Duration::from_secs(30);
 /// How long one that copies or seals the whole store may take.
 const LONG_ACT_TIME: Duration = Duration::from_secs(600);
@@ -250,6 +251,7 @@ impl Conversation {
             Ask::List { after } => self.acts.list(after).await,
             Ask::Unlock { user } => self.unlock(&user).await,
             Ask::ClearReport { user } => self.clear_report(&user).await,
+            Ask::Disconnect { user } => self.disconnect(&user).await,
             Ask::Forget { user, station } => self.forget(&user, station.as_deref()).await,
             Ask::Reset { user } => self.reset(&user).await,
             Ask::Remove { user, factor } => self.remove(&user, factor).await,
@@ -337,6 +339,19 @@ impl Conversation {
         self.audit(Some(person.id()), act).await?;
         let was = self.acts.rooms.store.clear_report(person.id()).await?;
         Ok(Answer::ReportCleared { was })
+    }
+
+    async fn disconnect(&mut self, user: &str) -> Result<Answer, Refused> {
+        let person = self.acts.person(user).await?;
+        let act = Act::new(Deed::Disconnect, [person.who.key.as_str()]);
+        self.audit(Some(person.id()), act).await?;
+        let access = &self.acts.rooms.access;
+        let ended = access
+            .end_sessions(person.id(), None, EndWhy::Operator)
+            .await?;
+        let asked = |(session, outcome)| SessionAsked { session, outcome };
+        let sessions = ended.into_iter().map(asked).collect();
+        Ok(Answer::Disconnected { sessions })
     }
 
     async fn forget(&mut self, user: &str, station: Option<&str>) -> Result<Answer, Refused> {

@@ -33,14 +33,17 @@ use acts::Acts;
 pub use caller::{Caller, NoAnswer};
 pub use protocol::{
     ANSWER_OCTETS, ASK_OCTETS, AccountShown, Answer, Ask, Cause, CertificateShown, ClientSeen,
-    Demanded, EnrolTotp, LIST_ROWS, Lent, STORY_ROWS, ServerShown, Status,
+    Demanded, EnrolTotp, LIST_ROWS, Lent, STORY_ROWS, ServerShown, SessionAsked, Status,
 };
 pub use record::{Act, Deed, Recorded};
 // The words that answers are made of, for those who show them.
 pub use crate::access::{Explanation, Label};
 pub use crate::account::{AccountId, Decision, FactorKind, Language, Outcome, Reason, Station};
 pub use crate::factor::Algorithm;
-pub use crate::store::{Enrolled, Health, KnownAccount, RememberedStation, Told};
+pub use crate::store::{
+    AccountedSession, EndOutcome, EndWhy, Enrolled, Health, KnownAccount, RememberedStation,
+    SessionEnd, Told,
+};
 pub use crate::telemetry::{Seen, Waited};
 
 /// The socket's usual place.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::ClientShown;
-use crate::access::Explanation;
+use crate::access::{AccountedSession, EndOutcome, Explanation};
 use crate::account::{Language, Reason};
 use crate::clock::Timestamp;
 use crate::factor::Algorithm;
@@ -57,6 +57,11 @@ pub enum Ask {
     },
     /// Ends what a report of the owner began.
     ClearReport {
+        /// Whose.
+        user: String,
+    },
+    /// Has the NASes end the open sessions.
+    Disconnect {
         /// Whose.
         user: String,
     },
@@ -193,6 +198,11 @@ pub enum Answer {
         /// Whether there was one.
         was: bool,
     },
+    /// The NASes were asked.
+    Disconnected {
+        /// The sessions that were open, and what came of each.
+        sessions: Vec<SessionAsked>,
+    },
     /// Stations are forgotten.
     Forgotten {
         /// How many there were.
@@ -291,6 +301,19 @@ pub struct AccountShown {
     /// Stations at which a factor need not be proven.
     #[serde(default)]
     pub remembered: Vec<RememberedStation>,
+    /// Its sessions as NASes account for them, newest first, ended ones too.
+    #[serde(default)]
+    pub sessions: Vec<AccountedSession>,
+}
+
+/// A session that a NAS was asked to end.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SessionAsked {
+    /// The session, as it was.
+    #[serde(flatten)]
+    pub session: AccountedSession,
+    /// What came of it.
+    pub outcome: EndOutcome,
 }
 
 /// A client with what was seen of each of its NASes.

@@ -21,6 +21,8 @@ pub enum Deed {
     Unlock,
     /// Ends what a report began: account.
     ClearReport,
+    /// Has open sessions ended: account.
+    Disconnect,
     /// Forgets every remembered station: account.
     Forget,
     /// Forgets one: station, account.
@@ -42,12 +44,13 @@ pub enum Deed {
 }
 
 impl Deed {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::EnrolProven,
         Self::EnrolUnproven,
         Self::RecoveryCodes,
         Self::Unlock,
         Self::ClearReport,
+        Self::Disconnect,
         Self::Forget,
         Self::ForgetStation,
         Self::Reset,
@@ -67,6 +70,7 @@ impl Deed {
             Self::RecoveryCodes => ("makes", "make", "new recovery codes for {}"),
             Self::Unlock => ("unlocks", "unlock", "the codes of {}"),
             Self::ClearReport => ("clears", "clear", "the report of {}"),
+            Self::Disconnect => ("ends", "end", "the open sessions of {}"),
             Self::Forget => ("forgets", "forget", "the remembered stations of {}"),
             Self::ForgetStation => ("forgets", "forget", "the station {} of {}"),
             Self::Reset => ("removes", "remove", "every factor of {}"),

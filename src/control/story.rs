@@ -124,6 +124,7 @@ fn at(row: &Told) -> Timestamp {
         Told::Decision(decision) => decision.at,
         Told::Failures { last, .. } => *last,
         Told::Operator { at, .. } => *at,
+        Told::Session(session) => session.ended.map_or(session.begun, |(at, _)| at),
     }
 }
 

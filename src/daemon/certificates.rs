@@ -129,10 +129,12 @@ pub fn chains(settings: &config::Settings) -> Vec<(&'static str, &[u8])> {
     let portal_tls = portal.and_then(|portal| portal.tls.as_ref());
     let wifi = portal.and_then(|portal| portal.wifi.as_ref());
     let eap = settings.eap.as_ref();
+    let radius_tls = settings.server.tls.as_ref();
     let chains = [
         ("portal", portal_tls.map(Tls::chain)),
         ("wifi-ca", wifi.map(|wifi| wifi.authorities.pem())),
         ("eap", eap.map(|eap| eap.certificate.as_slice())),
+        ("radius-tls", radius_tls.map(|tls| tls.identity.chain())),
         ("eap-client-ca", eap.map(|eap| eap.client_ca.as_slice())),
     ];
     let named = |(used, pem): (_, Option<_>)| Some((used, pem?));

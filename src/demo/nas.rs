@@ -438,7 +438,10 @@ fn decided(answer: &wire::Answer) -> Decided {
         | Code::AccessRequest
         | Code::AccountingRequest
         | Code::AccountingResponse
-        | Code::StatusServer => Decided::Reject,
+        | Code::StatusServer
+        | Code::DisconnectRequest
+        | Code::DisconnectAck
+        | Code::DisconnectNak => Decided::Reject,
     }
 }
 

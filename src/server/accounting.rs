@@ -1,11 +1,12 @@
 //! An Accounting-Request: kept on the disk, told to the journal, and only then acknowledged (RFC 2866 §2).
 
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::login::{Outgoing, Work};
 use super::socket::canonical;
-use super::station;
-use crate::access::SessionRecord;
+use super::{class, disconnect, station};
+use crate::access::{Joining, SessionRecord};
 use crate::account::shown;
 use crate::telemetry::Discard;
 use crate::wire::{Code, Reply, Request, attribute};
@@ -44,7 +45,8 @@ pub(super) async fn run(work: Work) {
         return discard(Discard::Malformed, why);
     };
     let fields = fields(&record);
-    match rooms.access.record_session(record).await {
+    let joining = joining(&work);
+    match rooms.access.record_session(record, joining).await {
         Ok(true) => rooms.telemetry.accounting(&fields),
         Ok(false) => {}
         Err(error) => return discard(Discard::NotStored, &error.to_string()),
@@ -73,6 +75,18 @@ fn read(work: &Work) -> Option<SessionRecord> {
         station: station::read(request, &client.station).0,
         details: details(request),
     })
+}
+
+fn joining(work: &Work) -> Joining {
+    let house = &work.house;
+    let (request, now) = (&work.request, Instant::now());
+    let whose = (&work.known.client, request);
+    Joining {
+        attempt: class::attempt(&house.rooms.access, &house.expected, whose, now),
+        nas: disconnect::nas_names(request),
+        named: disconnect::names(request),
+        local: work.path.local(),
+    }
 }
 
 fn details(request: &Request) -> Value {

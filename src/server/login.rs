@@ -14,8 +14,8 @@ use super::path::Path;
 use super::rejects::{self, Delay};
 use super::socket::canonical;
 use super::waiting::{self, Packet};
-use super::{Client, House, probe, reply, station};
-use crate::access::{Answer, Attempt, Concluded, Credential, Verdict, Wait};
+use super::{Client, House, class, probe, reply, station};
+use crate::access::{Answer, Attempt, Concluded, Credential, HANDLE, Verdict, Wait};
 use crate::account::{AttemptId, Decision, Durations, Outcome, Reason};
 use crate::secret::Secret;
 use crate::telemetry::Discard;
@@ -60,6 +60,16 @@ pub(super) struct Scene<'a> {
     pub(super) request: &'a Request,
     pub(super) path: &'a Path,
     pub(super) received: Instant,
+}
+
+impl Scene<'_> {
+    /// The Class of the Accept that an attempt ends in. Its accounting is expected from now on.
+    pub(super) fn class(&self, attempt: &AttemptId) -> Option<[u8; HANDLE]> {
+        let (house, client) = (self.house, &self.known.client);
+        let expected = &house.expected;
+        expected.note_request(&client.name, self.request, attempt);
+        class::of(&house.rooms.access, client, attempt)
+    }
 }
 
 /// A reply on its way out.
@@ -141,17 +151,18 @@ pub(super) async fn run(work: Work) {
         // Boxed: a conversation's future is larger than that of a login by PAP.
         return Box::pin(conversation::run(work)).await;
     }
-    let verdict = match credentials(&work.request, &work.known.client) {
+    let (verdict, number) = match credentials(&work.request, &work.known.client) {
         Ok(Credentials { name, password }) => {
             let mut attempt = attempt(&work, name, Credential::Password(password));
             attempt.state = work.request.attribute(attribute::STATE).map(Into::into);
-            decide(&work, attempt).await.verdict
+            let answer = decide(&work, attempt).await;
+            (answer.verdict, answer.decision.attempt.clone())
         }
         Err(refusal) => refuse(&work.scene(), refusal),
     };
     if let Verdict::Wait(wait) = verdict {
         hold(work, wait, None);
-    } else if let Some(octets) = build(&work.scene(), &verdict) {
+    } else if let Some(octets) = build(&work.scene(), (&verdict, &number)) {
         answer(work, octets);
     }
 }
@@ -200,7 +211,7 @@ pub(super) fn answer_held(house: &House, packet: Packet, verdict: Verdict, all: 
     };
     let octets = match kept {
         Some(kept) => conversation::conclude(&scene, kept, (verdict, all)),
-        None => build(&scene, &verdict),
+        None => build(&scene, (&verdict, &all.decision.attempt)),
     };
     if let Some(octets) = octets {
         send(house, &known, (path, ticket, received), octets);
@@ -257,13 +268,13 @@ fn hold_for(work: &Work) -> Duration {
 }
 
 /// Refuses a request before anybody is asked.
-pub(super) fn refuse(scene: &Scene<'_>, refusal: Refusal) -> Verdict {
-    record(scene, refusal);
-    scene.known.client.policy.common_reject()
+pub(super) fn refuse(scene: &Scene<'_>, refusal: Refusal) -> (Verdict, AttemptId) {
+    let attempt = record(scene, refusal);
+    (scene.known.client.policy.common_reject(), attempt)
 }
 
-/// Records that a request is refused before anybody was asked.
-pub(super) fn record(scene: &Scene<'_>, refusal: Refusal) {
+/// Records that a request is refused before anybody was asked. Gives the number of the record.
+pub(super) fn record(scene: &Scene<'_>, refusal: Refusal) -> AttemptId {
     let client = &scene.known.client;
     let (station, station_from) = station::read(scene.request, &client.station);
     let took = scene.received.elapsed().as_micros();
@@ -298,12 +309,18 @@ pub(super) fn record(scene: &Scene<'_>, refusal: Refusal) {
             .count_refusal(typed.unwrap_or_default(), decision),
     };
     rooms.telemetry.decision(&decision);
+    decision.attempt.clone()
 }
 
 /// A verdict as a packet; none when nothing is to be answered.
-fn build(scene: &Scene<'_>, verdict: &Verdict) -> Option<Vec<u8>> {
+fn build(scene: &Scene<'_>, (verdict, attempt): (&Verdict, &AttemptId)) -> Option<Vec<u8>> {
     let (client, settings) = (&scene.known.client, scene.house.settings.load());
-    let octets = reply::build(scene.request, client, verdict, &settings.replies);
+    let class = match verdict {
+        Verdict::Accept { .. } => scene.class(attempt),
+        _ => None,
+    };
+    let decided = (verdict, class.as_ref().map(<[u8; HANDLE]>::as_slice));
+    let octets = reply::build(scene.request, client, decided, &settings.replies);
     if octets.is_none() {
         scene.house.rooms.telemetry.discard(
             Discard::Undecided,

@@ -1,11 +1,14 @@
 //! Listens for RADIUS: which client, is it a duplicate, is there room, which conversation, send the reply.
 //!
-//! Not here: octets (`wire`), EAP (`eap`) and verdicts (`access`). RFC 2865, 2866, 3579, 3580, 4372, 5080 §2.2.2, 5997, 6613, 6614.
+//! Not here: octets (`wire`), EAP (`eap`) and verdicts (`access`). RFC 2865, 2866, 3579, 3580, 4372, 5080 §2.2.2, 5176 (as a
+//! sender), 5997, 6613, 6614.
 
 mod accounting;
 mod admission;
+mod class;
 mod clients;
 mod conversation;
+mod disconnect;
 mod duplicates;
 mod listener;
 mod login;
@@ -41,6 +44,7 @@ use crate::telemetry::Telemetry;
 use crate::wire::Signing;
 
 use admission::Gate;
+use class::Expected;
 use clients::Clients;
 use duplicates::Duplicates;
 use listener::Listener;
@@ -51,6 +55,7 @@ use tls::{Acceptor, Doors};
 use waiting::Waiting;
 
 pub use conversation::Eap;
+pub use disconnect::Disconnect;
 pub use probe::Probe;
 pub use profile::{Again, Dialogue, GENERIC, Method, PROFILES, Profile, Signs};
 pub use tls::{BadIdentity, Identity, PeerName, Pem, Settings as TlsSettings};
@@ -130,6 +135,10 @@ pub struct Client {
     pub when_undecided: WhenUndecided,
     /// How long the NAS waits for an answer, all retransmissions together.
     pub patience: Duration,
+    /// Whether its Accepts carry a Class of ours, which its accounting brings back.
+    pub class: bool,
+    /// How its sessions are ended; none is not at all.
+    pub disconnect: Option<Disconnect>,
     /// Seconds after which an Accept of EAP has the station prove itself anew.
     pub session_timeout: Option<u32>,
     /// What `access` needs to know.
@@ -252,6 +261,7 @@ struct House {
     in_work: Arc<AtomicUsize>,
     rejects: Rejects<Outgoing>,
     waiting: Waiting,
+    expected: Expected,
     eap: ArcSwapOption<Eap>,
     conversations: Conversations,
     /// Connections by TLS.
@@ -300,6 +310,7 @@ impl Server {
             in_work: Arc::default(),
             rejects: Rejects::new(rejects::WAITING),
             waiting: Waiting::default(),
+            expected: Expected::default(),
             eap: ArcSwapOption::default(),
             conversations: Conversations::default(),
             doors: Arc::default(),
@@ -344,6 +355,10 @@ impl Server {
         if let Some(news) = self.house.rooms.access.news() {
             let (house, tasks) = (Arc::clone(&self.house), tracker.clone());
             tracker.spawn(waiting::run(house, news, tasks, stop.clone()));
+        }
+        if let Some(orders) = self.house.rooms.access.sessions_to_end() {
+            let (house, tasks) = (Arc::clone(&self.house), tracker.clone());
+            tracker.spawn(disconnect::run(house, orders, tasks, stop.clone()));
         }
         let house = Arc::clone(&self.house);
         let stop = stop.clone();

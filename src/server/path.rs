@@ -1,6 +1,6 @@
 //! The way that a reply takes: a datagram from the address that was asked, or the connection that its request came by.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::duplicates::Key;
@@ -40,6 +40,19 @@ impl Path {
             Way::Datagram(socket, _) => socket.port(),
             Way::Connection(_) => Port::All,
         }
+    }
+
+    /// The address of ours that the NAS asked, where it is that of one socket.
+    pub(super) fn local(&self) -> Option<IpAddr> {
+        let Way::Datagram(socket, local) = &self.way else {
+            return None;
+        };
+        let address = match local {
+            Local::Bound => socket.address().ip(),
+            Local::V4(octets) => (*octets).into(),
+            Local::V6(octets, _) => IpAddr::from(*octets).to_canonical(),
+        };
+        (!address.is_unspecified()).then_some(address)
     }
 
     /// The connection, if it is one.

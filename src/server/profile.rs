@@ -41,6 +41,8 @@ pub struct Profile {
     pub logins: u8,
     /// How long a verdict is given again.
     pub pair: Duration,
+    /// Whether a Class of ours is safe with it: gear that reads groups from Class could take it for one.
+    pub class: bool,
     /// For how long a station is remembered at which a factor was proven; zero is never.
     pub remember: Duration,
     /// What makes it wait longer, as a sentence.
@@ -149,6 +151,7 @@ pub static GENERIC: Profile = Profile {
     probes: &[],
     logins: 1,
     pair: PAIR,
+    class: true,
     remember: Duration::ZERO,
     raise: "Raise the time-out of the RADIUS server on the gear to 60 s.",
 };
@@ -179,6 +182,7 @@ static CISCO_ASA: Profile = Profile {
         "Cisco-AVPair:ip:source-ip",
     ],
     probes: &["#ACSACL#-IP*"],
+    class: false,
     raise: "Set the timeout of the aaa-server host on the ASA, and AuthenticationTimeout in the profile of Secure Client, to 60.",
     ..GENERIC
 };
@@ -245,6 +249,7 @@ static OCSERV: Profile = Profile {
     dialogue: Dialogue::Challenge,
     station: &[CALLING],
     signing: Signs::Never,
+    class: false,
     raise: "Set radius_timeout to 60 and radius_retries to 1 in radiusclient.conf.",
     ..GENERIC
 };
@@ -264,6 +269,7 @@ static STRONGSWAN: Profile = Profile {
     dialogue: Dialogue::Nothing,
     reply_message: "none",
     station: &[CALLING],
+    class: false,
     raise: "Set charon.plugins.eap-radius.retransmit_timeout to 60 and retransmit_tries to 1.",
     ..GENERIC
 };

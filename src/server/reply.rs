@@ -16,15 +16,18 @@ const EAP_FAILURE: u8 = 4;
 /// What reply sets hold.
 pub(super) type Sets = BTreeMap<Arc<str>, Vec<ReplyAttribute>>;
 
-/// Builds and signs the reply; none when nothing is to be answered.
+/// Builds and signs the reply, an Accept with a Class behind those of its reply sets; none when nothing is to be answered.
 pub(super) fn build(
     request: &Request,
     client: &Client,
-    verdict: &Verdict,
+    (verdict, class): (&Verdict, Option<&[u8]>),
     sets: &Sets,
 ) -> Option<Vec<u8>> {
     let reply = match verdict {
-        Verdict::Accept { reply } => with_sets(Reply::to(request, Code::AccessAccept), reply, sets),
+        Verdict::Accept { reply } => {
+            let accept = Reply::to(request, Code::AccessAccept);
+            with_class(with_sets(accept, reply, sets), class)
+        }
         Verdict::Reject { text } => reject(request, text.as_deref()),
         Verdict::Challenge { state, text } => with_text(
             Reply::to(request, Code::AccessChallenge).with(attribute::STATE, state),
@@ -60,6 +63,14 @@ pub(super) fn tell_too_long(client: &ClientName) {
     log::error!(
         "client {client}: the reply does not fit a packet and became a Reject: its reply sets are too long"
     );
+}
+
+/// Adds a Class behind those of reply sets.
+pub(super) fn with_class<'a>(reply: Reply<'a>, class: Option<&[u8]>) -> Reply<'a> {
+    match class {
+        Some(class) => reply.with(attribute::CLASS, class),
+        None => reply,
+    }
 }
 
 /// A Reject of an EAP conversation holds EAP-Failure and no text (RFC 3579 §2.6.3, §2.6.5).
@@ -115,7 +126,7 @@ mod tests {
         };
         let staff = vec![value(None, 25, b"staff"), value(Some(9), 1, b"x=y")];
         let sets = Sets::from([("staff".into(), staff)]);
-        let octets = build(&request, client, verdict, &sets)?;
+        let octets = build(&request, client, (verdict, Some(b"handle")), &sets)?;
         Some(asked.answer(&octets, &client.secret).unwrap())
     }
 
@@ -129,7 +140,7 @@ mod tests {
         let client = client("vpn", &[]);
         let answer = built(Query::access(1), &client, &Verdict::Accept { reply }).unwrap();
         assert_eq!(answer.code(), Code::AccessAccept);
-        assert_eq!(values(&answer, 25), [b"staff"]);
+        assert_eq!(values(&answer, 25), [&b"staff"[..], b"handle"]);
         assert_eq!(values(&answer, 26), [b"\0\0\0\x09\x01\x05x=y"]);
     }
 

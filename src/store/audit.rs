@@ -11,8 +11,12 @@ use serde_json::Value;
 
 use super::database::{snapshot, statement};
 use super::people::{AccountRow, Waiting, number};
+use super::sessions::sessions_of;
 use super::writer::Writing;
-use super::{AccountingRecord, Admission, Challenge, Error, Failure, Recorded, Told, Wanted};
+use super::{
+    AccountedSession, AccountingRecord, Admission, Challenge, Error, Failure, Recorded, Told,
+    Wanted,
+};
 use crate::account::{
     AccountId, AttemptId, ClientName, Decision, Durations, FactorKind, Outcome, Reason, Station,
 };
@@ -26,6 +30,8 @@ const SAMPLE: usize = 64;
 const ACT: usize = 1024;
 /// Rows that one transaction of a sweep throws away from each table: some milliseconds of the writer's time.
 const SWEPT: u32 = 2000;
+/// Decisions on one attempt: more than its rounds, retries and the acts of its owner's devices.
+const DECISIONS_OF_ATTEMPT: u32 = 64;
 /// The longest story.
 const STORY: u32 = 10_000;
 /// Acct-Status-Type Interim-Update (RFC 2866 §5.1): the same session sends many.
@@ -245,7 +251,7 @@ impl Writing {
         Ok(())
     }
 
-    /// See [`super::Store::record_accounting`].
+    /// Keeps an accounting record, unless it is kept already.
     pub(super) fn record_accounting(&self, record: &AccountingRecord) -> Result<Recorded, Error> {
         let body = serde_json::to_string(record)?;
         let counters = match record.status {
@@ -306,7 +312,7 @@ impl Writing {
         self.sweep_sessions(now)?;
         let oldest = now.before(self.audit_keep).millis();
         let rows = i64::try_from(self.audit_rows).unwrap_or(i64::MAX);
-        let mut more = self.sweep_stations_in_turn(now)?;
+        let mut more = self.sweep_stations_in_turn(now)? | self.sweep_accounted(now)?;
         for sql in PRUNE {
             more |= self.execute(sql, params![oldest, rows, SWEPT])? == SWEPT as usize;
         }
@@ -374,7 +380,9 @@ pub(super) fn story(
         Wanted::Newest => tell(&NEWEST, &[]),
         Wanted::Account(account) => {
             let id = number(account);
-            tell(&OF_ACCOUNT, &[&id, &starts([id], waiting)?])
+            let story = tell(&OF_ACCOUNT, &[&id, &starts([id], waiting)?])?;
+            let sessions = sessions_of(reader, id)?;
+            Ok(with_sessions(story, sessions, limit))
         }
         Wanted::Name(name) => {
             let mut statement = reader.prepare_cached(ACCOUNTS_OF_NAME)?;
@@ -382,9 +390,44 @@ pub(super) fn story(
             let ids = ids.collect::<Result<Vec<i64>, _>>()?;
             tell(&OF_NAME, &[&name.as_str(), &starts(ids, waiting)?])
         }
-        Wanted::Attempt(attempt) => tell(&OF_ATTEMPT, &[&attempt.as_str()]),
+        Wanted::Attempt(attempt) => {
+            let story = tell(&OF_ATTEMPT, &[&attempt.as_str()])?;
+            let account = story.iter().find_map(|told| match told {
+                Told::Decision(decision) => decision.account.as_ref().map(number),
+                Told::Failures { .. } | Told::Session(_) | Told::Operator { .. } => None,
+            });
+            let mut sessions = match account {
+                Some(account) => sessions_of(reader, account)?,
+                None => Vec::new(),
+            };
+            sessions.retain(|session| session.attempt == *attempt);
+            Ok(with_sessions(story, sessions, limit))
+        }
         Wanted::Failures { from, until } => failures_between(reader, (*from, *until), limit),
     }
+}
+
+/// Sessions stand in the story at their end, or, while they are open, at their beginning.
+fn with_sessions(mut story: Vec<Told>, sessions: Vec<AccountedSession>, limit: u32) -> Vec<Told> {
+    let sessions = sessions.into_iter().map(Box::new).map(Told::Session);
+    story.extend(sessions);
+    story.sort_by_key(|told| std::cmp::Reverse(moment(told)));
+    story.truncate(limit.min(STORY) as usize);
+    story
+}
+
+/// The decisions on an attempt, newest first.
+pub(super) fn decisions_of_attempt(
+    connection: &Connection,
+    attempt: &AttemptId,
+) -> Result<Vec<Decision>, Error> {
+    let mut statement = connection.prepare_cached(OF_ATTEMPT.0)?;
+    let mut rows = statement.query(params![DECISIONS_OF_ATTEMPT, attempt.as_str()])?;
+    let mut decisions = Vec::new();
+    while let Some(row) = rows.next()? {
+        decisions.push(decision(row)?);
+    }
+    Ok(decisions)
 }
 
 /// Where the chains of accounts begin, unless their rows say it, for SQL. Looked up before the snapshot begins, as
@@ -447,6 +490,7 @@ fn moment(told: &Told) -> Timestamp {
         Told::Decision(decision) => decision.at,
         Told::Failures { last, .. } => *last,
         Told::Operator { at, .. } => *at,
+        Told::Session(session) => session.ended.map_or(session.begun, |(at, _)| at),
     }
 }
 

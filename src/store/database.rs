@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
+    include_str!("migrations/0005.sql"),
 ];
 /// Connections that read on the way of a login. A read takes microseconds, so that more than the
 /// runtime's usual number of threads are never at it at once.
@@ -358,6 +359,7 @@ mod tests {
                 "b4164db0396fc0d9c7365f6147231358b385fc10171e7a3aa373aa8729e12e03",
                 "32ad8cb3b7c365b48c3d797ba4ea2ca9e6c72e94e6477bdcb5c17e96d374cf64",
                 "9f141a906f7eeeebb34620733f13cd2ec711f680b3d4116bff6b7bea4145e44f",
+                "c50dff323b548013f93122106d57555e340b3e4b82f4f0ee3ab61848fa3e32a2",
             ]
         );
     }

@@ -12,6 +12,7 @@ mod devices;
 mod keys;
 mod people;
 mod prompts;
+mod sessions;
 mod settings;
 mod words;
 mod writer;
@@ -42,6 +43,9 @@ pub use keys::master_key;
 pub use prompts::{
     ApprovalUsed, Crossing, DecidedBy, NewPrompt, Prompt, PromptDecided, PromptOpened,
     PromptStanding, PromptState,
+};
+pub use sessions::{
+    Accounted, AccountedSession, EndAsked, EndOutcome, EndWhy, Joining, SessionEnd, SessionFacts,
 };
 pub use settings::{Error, Limits, Settings};
 pub use words::{
@@ -270,16 +274,6 @@ impl Store {
         {
             self.inner.failures_lost.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    /// Keeps an accounting record; returns when it is on the disk.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be written: then it may not be acknowledged.
-    pub async fn record_accounting(&self, record: AccountingRecord) -> Result<Recorded, Error> {
-        self.write(move |writing| writing.record_accounting(&record))
-            .await
     }
 
     /// Enrols a TOTP; `proven` is the step of the code that proved it, which counts as used. Returns its number.

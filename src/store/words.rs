@@ -11,7 +11,7 @@ use crate::account::{
 };
 use crate::clock::Timestamp;
 use crate::factor::TotpStep;
-use crate::store::PromptStanding;
+use crate::store::{AccountedSession, PromptStanding};
 
 /// What an account has enrolled, and whether codes are locked: read before the bind.
 #[derive(Clone, Debug, Default)]
@@ -326,6 +326,8 @@ pub enum Told {
         /// Why.
         reason: Reason,
     },
+    /// A session that a NAS accounts for.
+    Session(Box<AccountedSession>),
     /// What an operator did.
     Operator {
         /// When.

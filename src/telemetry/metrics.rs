@@ -67,6 +67,20 @@ impl EncodeLabelSet for ClosedFor {
     }
 }
 
+/// Sessions that were to end, by these.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct ToEnd {
+    client: ClientName,
+    outcome: &'static str,
+}
+
+impl EncodeLabelSet for ToEnd {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        put(encoder, "client", self.client.as_str())?;
+        put(encoder, "outcome", self.outcome)
+    }
+}
+
 /// What is counted for each client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct OfClient(ClientName);
@@ -119,6 +133,7 @@ pub(super) struct Metrics {
     accounting: Counter,
     connections: Gauge,
     closed: Family<ClosedFor, Counter>,
+    session_ends: Family<ToEnd, Counter>,
     health: Family<Part, Gauge>,
     certificates: Family<Used, Gauge>,
 }
@@ -139,6 +154,7 @@ impl Metrics {
             accounting: Counter::default(),
             connections: Gauge::default(),
             closed: Family::default(),
+            session_ends: Family::default(),
             health: Family::default(),
             certificates: Family::default(),
         };
@@ -176,6 +192,11 @@ impl Metrics {
             "accounting_records",
             "Accounting records kept",
             self.accounting.clone(),
+        );
+        registry.register(
+            "session_ends",
+            "Sessions that a NAS was to end",
+            self.session_ends.clone(),
         );
         registry.register(
             "log_lost_records",
@@ -285,6 +306,15 @@ impl Metrics {
         self.accounting.inc();
     }
 
+    /// Counts a session that was to end.
+    pub(super) fn session_end(&self, client: &ClientName, outcome: &'static str) {
+        let labels = ToEnd {
+            client: client.clone(),
+            outcome,
+        };
+        self.session_ends.get_or_create(&labels).inc();
+    }
+
     /// Shows a part of the house as up or down.
     pub(super) fn health(&self, part: &'static str, name: &str, up: bool) {
         let labels = Part {
@@ -340,6 +370,7 @@ mod tests {
         metrics.discard(Discard::Full, Some(&ClientName::new("vpn")));
         metrics.lost(7);
         metrics.retransmission(&ClientName::new("vpn"));
+        metrics.session_end(&ClientName::new("vpn"), "ended");
         metrics.health("directory", "campus", true);
         let end = Timestamp::from_secs(1_900_000_000);
         metrics.certificates(&[("gone", end)]);
@@ -352,6 +383,7 @@ mod tests {
             "sekisho_lost_packets_total 7",
             "sekisho_retransmissions_total{client=\"vpn\"} 1",
             "sekisho_accounting_records_total 0",
+            "sekisho_session_ends_total{client=\"vpn\",outcome=\"ended\"} 1",
             "sekisho_log_lost_records_total 0",
             "sekisho_health{part=\"directory\",name=\"campus\"} 1",
             "sekisho_certificate_not_after_seconds{use=\"portal\"} 1900000000",

@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::{ClientName, Decision};
+use crate::account::{AccountId, AttemptId, ClientName, Decision, Station};
 use crate::clock::{Clock, Timestamp};
 
 use logger::Logger;
@@ -112,6 +112,25 @@ impl Closed {
             Self::Unread => "unread",
         }
     }
+}
+
+/// A session that is to end, as the journal tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionOf<'a> {
+    /// Whose it is.
+    pub account: &'a AccountId,
+    /// The attempt that began it.
+    pub attempt: &'a AttemptId,
+    /// The name that the NAS gives.
+    pub name: &'a str,
+    /// Acct-Session-Id.
+    pub session: &'a str,
+    /// The client.
+    pub client: &'a ClientName,
+    /// The NAS.
+    pub nas: IpAddr,
+    /// The station.
+    pub station: &'a Station,
 }
 
 /// What was seen of a NAS.
@@ -309,6 +328,32 @@ impl Telemetry {
         );
         let at = self.house.clock.now();
         let message = Message::with_fields(at, "sekisho::accounting", text, fields);
+        self.house.logger.tell(message);
+    }
+
+    /// Records what came of asking a NAS to end a session.
+    pub fn session_end(&self, whose: &SessionOf<'_>, why: &'static str, outcome: &'static str) {
+        self.house.metrics.session_end(whose.client, outcome);
+        if !self.house.logger.keeps(log::Level::Info) {
+            return;
+        }
+        let text = format!(
+            "Session of [{}] is to end, {why}: {outcome} (client {}, NAS {}, station {})",
+            whose.name, whose.client, whose.nas, whose.station
+        );
+        let fields = [
+            ("NAME", whose.name.to_owned()),
+            ("ACCOUNT", whose.account.to_string()),
+            ("ATTEMPT", whose.attempt.to_string()),
+            ("SESSION", whose.session.to_owned()),
+            ("CLIENT", whose.client.to_string()),
+            ("NAS", whose.nas.to_string()),
+            ("STATION", whose.station.to_string()),
+            ("WHY", why.to_owned()),
+            ("OUTCOME", outcome.to_owned()),
+        ];
+        let at = self.house.clock.now();
+        let message = Message::with_fields(at, "sekisho::disconnect", text, &fields);
         self.house.logger.tell(message);
     }
 

@@ -3,7 +3,8 @@
 //! No sockets, no clock, no policy. Numbers come from the `radius` crate ([`attribute`] says what
 //! of it is not used, and why); the walk over the octets, Message-Authenticator, the
 //! authenticators, User-Password, MS-MPPE keys, EAP-Message, Proxy-State and vendor attributes are
-//! ours. RFC 2548 §2.4, 2865, 2866, 2869 §5.14, 3162, 3579 §3, 5080, 5997, 6929 (skipped safely),
+//! ours. RFC 2548 §2.4, 2865, 2866, 2869 §5.14, 3162, 3579 §3, 5080, 5176 (as a
+//! sender), 5997, 6929 (skipped safely),
 //! draft-ietf-radext-deprecating-radius.
 
 pub mod attribute;
@@ -50,6 +51,12 @@ pub enum Code {
     AccessChallenge = Number::AccessChallenge as u8,
     /// Status-Server.
     StatusServer = Number::StatusServer as u8,
+    /// Disconnect-Request (RFC 5176 §2.1): sent to a NAS, never served.
+    DisconnectRequest = Number::DisconnectRequest as u8,
+    /// Disconnect-ACK.
+    DisconnectAck = Number::DisconnectACK as u8,
+    /// Disconnect-NAK.
+    DisconnectNak = Number::DisconnectNAK as u8,
 }
 
 impl Code {
@@ -63,20 +70,41 @@ impl Code {
             Self::AccountingResponse,
             Self::AccessChallenge,
             Self::StatusServer,
+            Self::DisconnectRequest,
+            Self::DisconnectAck,
+            Self::DisconnectNak,
         ]
         .into_iter()
         .find(|code| *code as u8 == number)
     }
 
-    /// Whether a server is asked with it.
+    /// Whether a server is asked with it. A Disconnect-Request asks a NAS.
     fn is_request(self) -> bool {
+        matches!(
+            self,
+            Self::AccessRequest | Self::AccountingRequest | Self::StatusServer
+        )
+    }
+
+    /// Whether a server replies with it.
+    fn is_reply(self) -> bool {
         match self {
-            Self::AccessRequest | Self::AccountingRequest | Self::StatusServer => true,
             Self::AccessAccept
             | Self::AccessReject
             | Self::AccountingResponse
-            | Self::AccessChallenge => false,
+            | Self::AccessChallenge => true,
+            Self::AccessRequest
+            | Self::AccountingRequest
+            | Self::StatusServer
+            | Self::DisconnectRequest
+            | Self::DisconnectAck
+            | Self::DisconnectNak => false,
         }
+    }
+
+    /// Whether its Request Authenticator is a digest, as accounting has it (RFC 2866 §3, RFC 5176 §2.3), and no random number.
+    fn is_digested(self) -> bool {
+        matches!(self, Self::AccountingRequest | Self::DisconnectRequest)
     }
 }
 

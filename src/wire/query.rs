@@ -5,6 +5,7 @@ use std::fmt;
 use crate::secret::{Secret, equal, random_array};
 
 use super::packet::{Draft, Walked, attributes, patch_authenticator};
+use super::reader::Attributes;
 use super::request::joined;
 use super::{
     Code, RequestAuthenticator, VALUE_OCTETS, attribute, authenticators, keys, password, vendor,
@@ -49,6 +50,12 @@ impl Query {
         }
     }
 
+    /// Begins a Disconnect-Request (RFC 5176 §2.1).
+    #[must_use]
+    pub fn disconnect(identifier: u8) -> Self {
+        Self::signed(Code::DisconnectRequest, identifier, [0; 16])
+    }
+
     fn signed(code: Code, identifier: u8, authenticator: RequestAuthenticator) -> Self {
         Self {
             code,
@@ -65,6 +72,12 @@ impl Query {
         let added = !ours && self.draft.add(kind, value).is_ok();
         debug_assert!(added, "attribute {kind} of {} octets", value.len());
         self
+    }
+
+    /// Adds the attributes of a list that [`super::Request::list`] made.
+    #[must_use]
+    pub fn with_list(self, list: &[u8]) -> Self {
+        Attributes::new(list).fold(self, |query, (kind, value)| query.with(kind, value))
     }
 
     /// Adds a vendor's sub-attribute.
@@ -97,12 +110,13 @@ impl Query {
         self.with(attribute::USER_PASSWORD, &hidden)
     }
 
-    /// Signs with Message-Authenticator (first) and finishes. An Accounting-Request gets its Request Authenticator instead.
+    /// Signs with Message-Authenticator (first) and finishes. An Accounting-Request gets its Request Authenticator instead, a
+    /// Disconnect-Request both.
     #[must_use]
     pub fn sign(self, secret: &Secret) -> Asked {
         let mut octets = self.draft.finish(secret.expose());
         let mut authenticator = self.authenticator;
-        if self.code == Code::AccountingRequest {
+        if self.code.is_digested() {
             authenticator = authenticators::response(&octets, &[0; 16], secret.expose());
             patch_authenticator(&mut octets, &authenticator);
         }
@@ -142,8 +156,8 @@ impl Asked {
         &self.octets
     }
 
-    /// Reads an answer and checks both its authenticators. Only an Accounting-Response may lack
-    /// Message-Authenticator.
+    /// Reads an answer and checks both its authenticators. Only an Accounting-Response and the answers to a Disconnect-Request may
+    /// lack Message-Authenticator.
     ///
     /// # Errors
     ///
@@ -159,7 +173,7 @@ impl Asked {
         let right = authenticators::response(walked.octets, &self.authenticator, secret.expose());
         let signed = match walked.signature {
             Some(at) => self.is_signature(walked.octets, at, secret),
-            None => code == Code::AccountingResponse,
+            None => self.code == Code::DisconnectRequest || code == Code::AccountingResponse,
         };
         if !equal(&walked.authenticator, &right) || !signed {
             return Err(BadAnswer::Authenticator);
@@ -175,6 +189,7 @@ impl Asked {
         match self.code {
             Code::AccountingRequest => code == Code::AccountingResponse,
             Code::StatusServer => matches!(code, Code::AccessAccept | Code::AccountingResponse),
+            Code::DisconnectRequest => matches!(code, Code::DisconnectAck | Code::DisconnectNak),
             _ => matches!(
                 code,
                 Code::AccessAccept | Code::AccessReject | Code::AccessChallenge
@@ -182,10 +197,15 @@ impl Asked {
         }
     }
 
+    /// The request's authenticator stands in the answer's header (RFC 5176 §3.4). FreeRADIUS has zeros there in the answer to a
+    /// Disconnect-Request, which take the secret no less.
     fn is_signature(&self, octets: &[u8], at: usize, secret: &Secret) -> bool {
-        let right = authenticators::message(octets, at, Some(&self.authenticator), secret.expose());
-        let sent = octets.get(at..at + right.len()).unwrap_or_default();
-        equal(sent, &right)
+        let sent = octets.get(at..at + self.authenticator.len());
+        let is_by = |authenticator| {
+            let right = authenticators::message(octets, at, Some(authenticator), secret.expose());
+            equal(sent.unwrap_or_default(), &right)
+        };
+        is_by(&self.authenticator) || self.code == Code::DisconnectRequest && is_by(&[0; 16])
     }
 }
 

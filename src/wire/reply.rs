@@ -22,11 +22,11 @@ impl<'a> Reply<'a> {
     /// (debug: asserts).
     #[must_use]
     pub fn to(request: &'a Request, code: Code) -> Self {
-        debug_assert!(!code.is_request(), "{code:?} is no reply");
-        let code = if code.is_request() {
-            Code::AccessReject
-        } else {
+        debug_assert!(code.is_reply(), "{code:?} is no reply");
+        let code = if code.is_reply() {
             code
+        } else {
+            Code::AccessReject
         };
         Self {
             request,

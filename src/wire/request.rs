@@ -106,6 +106,21 @@ impl Request {
         self.attributes(kind).next()
     }
 
+    /// The first attribute of each of some types, in their order, as a list for [`super::Query::with_list`]; empty ones are left
+    /// out.
+    #[must_use]
+    pub fn list(&self, kinds: &[u8]) -> Vec<u8> {
+        let mut list = Vec::new();
+        for kind in kinds {
+            let value = self.attribute(*kind).unwrap_or_default();
+            if let (false, Ok(length)) = (value.is_empty(), u8::try_from(value.len() + 2)) {
+                list.extend_from_slice(&[*kind, length]);
+                list.extend_from_slice(value);
+            }
+        }
+        list
+    }
+
     /// The EAP packet: all EAP-Message joined in order (RFC 3579 §3.1), so at most as long as this packet. Empty for EAP-Start
     /// (§2.1); `None` when there is no EAP-Message.
     #[must_use]

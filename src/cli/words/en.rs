@@ -17,6 +17,7 @@ impl Words for En {
             Label::Codes => "codes",
             Label::Report => "report",
             Label::Factors => "factors",
+            Label::Sessions => "sessions",
             Label::Remembered => "remembered",
             Label::ListensAt => "listens at",
             Label::Clients => "clients",

@@ -2,8 +2,11 @@
 
 mod en;
 mod ja;
+mod sessions;
 
 use crate::control::{Cause, Deed, FactorKind, Language, Outcome, Reason, Recorded};
+
+pub(super) use sessions::SessionWords;
 
 /// What a reason means, and what the user or the help desk can do; nothing, if nothing is to be done.
 pub(super) struct Explained {
@@ -27,6 +30,7 @@ pub(super) enum Label {
     Codes,
     Report,
     Factors,
+    Sessions,
     Remembered,
     ListensAt,
     Clients,
@@ -44,7 +48,7 @@ pub(super) struct StoreFacts {
 }
 
 /// The texts of one language.
-pub(super) trait Words {
+pub(super) trait Words: SessionWords {
     /// What stands before a row.
     fn label(&self, label: Label) -> &'static str;
     /// An empty row.

@@ -128,6 +128,7 @@ impl Acts {
             factors,
             locked_until,
             reported,
+            sessions: self.rooms.store.sessions(person.id()).await?,
             remembered,
         })))
     }

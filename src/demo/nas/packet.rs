@@ -56,6 +56,9 @@ pub(super) const fn code_name(code: Code) -> &'static str {
         Code::AccountingRequest => "Accounting-Request",
         Code::AccountingResponse => "Accounting-Response",
         Code::StatusServer => "Status-Server",
+        Code::DisconnectRequest => "Disconnect-Request",
+        Code::DisconnectAck => "Disconnect-ACK",
+        Code::DisconnectNak => "Disconnect-NAK",
     }
 }
 

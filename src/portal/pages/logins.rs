@@ -103,7 +103,10 @@ fn rows(story: Vec<Told>, settings: &Settings, language: Language, oldest: Times
                     reference: String::new(),
                 });
             }
-            Told::Decision(_) | Told::Failures { .. } | Told::Operator { .. } => {}
+            Told::Decision(_)
+            | Told::Failures { .. }
+            | Told::Session(_)
+            | Told::Operator { .. } => {}
         }
     }
     rows

@@ -16,6 +16,8 @@ pub(in crate::server) fn client(name: &str, addresses: &[&str]) -> Client {
         station: Vec::new(),
         when_undecided: WhenUndecided::Discard,
         patience: Duration::from_secs(30),
+        class: true,
+        disconnect: None,
         session_timeout: None,
         policy: Arc::new(ClientPolicy {
             name: ClientName::new(name),

@@ -195,6 +195,7 @@ fn hear(
             kept.accepted = Some(Accepted {
                 sets: reply,
                 account: decision.account.clone(),
+                attempt: decision.attempt.clone(),
                 name: kept.question.name.take(),
             });
             let proof = kept.question.proof.take();

@@ -14,7 +14,7 @@ use super::clients::Known;
 use super::login::{self, Refusal, Scene, Work};
 use super::{probe, reply as replies};
 use crate::access::{Concluded, Resumable, Verdict, Wait};
-use crate::account::{AccountId, Reason, shown};
+use crate::account::{AccountId, AttemptId, Reason, shown};
 use crate::clock::Clock;
 use crate::eap::{self, Authenticator, Conversation, Failed, Room};
 use crate::telemetry::Discard;
@@ -87,6 +87,8 @@ struct Accepted {
     /// Reply sets.
     sets: Vec<Arc<str>>,
     account: Option<AccountId>,
+    /// The attempt that its session is known by.
+    attempt: AttemptId,
     /// Who it is, where the outer name says somebody else.
     name: Option<Box<[u8]>>,
 }
@@ -361,7 +363,7 @@ fn said_of(failed: &Failed) -> (Reason, String) {
 
 /// Refuses a packet before anybody is asked.
 fn refused(scene: &Scene<'_>, reason: Reason, note: &str) -> Step {
-    let verdict = login::refuse(scene, Refusal::new(reason, note));
+    let (verdict, _) = login::refuse(scene, Refusal::new(reason, note));
     send(scene, &verdict)
 }
 
@@ -374,6 +376,6 @@ fn undecided(scene: &Scene<'_>) -> Step {
 fn send(scene: &Scene<'_>, verdict: &Verdict) -> Step {
     let sets = &scene.house.settings.load().replies;
     let why = "could not be decided (when-undecided = \"discard\")";
-    replies::build(scene.request, &scene.known.client, verdict, sets)
+    replies::build(scene.request, &scene.known.client, (verdict, None), sets)
         .map_or(Step::Silence(Discard::Undecided, why), Step::Send)
 }

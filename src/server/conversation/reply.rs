@@ -5,6 +5,7 @@ use data_encoding::HEXLOWER;
 use super::super::login::Scene;
 use super::super::reply as replies;
 use super::{Accepted, Kept, State};
+use crate::access::HANDLE;
 use crate::eap::Success;
 use crate::secret::Key;
 use crate::wire::{Code, Reply, Request, attribute};
@@ -72,7 +73,10 @@ pub(super) fn accept(
         Some(id) if asks_for_key_name(request) => reply.with(attribute::EAP_KEY_NAME, id),
         Some(_) | None => reply,
     };
-    let octets = replies::with_sets(reply, &accepted.sets, sets).sign(&client.secret);
+    let class = scene.class(&accepted.attempt);
+    let class = class.as_ref().map(<[u8; HANDLE]>::as_slice);
+    let reply = replies::with_class(replies::with_sets(reply, &accepted.sets, sets), class);
+    let octets = reply.sign(&client.secret);
     if octets.first() == Some(&(Code::AccessAccept as u8)) {
         return octets;
     }
@@ -99,7 +103,7 @@ fn chargeable(request: &Request, key: &Key, accepted: &Accepted) -> Option<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::AccountId;
+    use crate::account::{AccountId, AttemptId};
     use crate::secret::Secret;
     use crate::wire::Query;
 
@@ -112,6 +116,7 @@ mod tests {
         Accepted {
             sets: Vec::new(),
             account: Some(AccountId::new("campus", account)),
+            attempt: AttemptId::from_number(1),
             name: None,
         }
     }

@@ -40,7 +40,7 @@ async fn password_and_code_in_one_cost_one_bind() {
         .unwrap();
     let kept = story.iter().find_map(|told| match told {
         Told::Decision(kept) => Some(kept),
-        Told::Failures { .. } | Told::Operator { .. } => None,
+        Told::Failures { .. } | Told::Session(_) | Told::Operator { .. } => None,
     });
     let kept = kept.expect("the Accept is in the audit trail");
     assert_eq!(

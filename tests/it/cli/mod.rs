@@ -4,6 +4,7 @@ mod certificates;
 mod control;
 mod desk;
 mod gear;
+pub mod sessions;
 mod start;
 mod usage;
 

@@ -26,6 +26,22 @@ const FAULTY: &[(&str, &str)] = &[
         "not known in [client.NAME]. (See sekisho.toml(5)",
     ),
     (
+        "[client.b]\naddress = '192.0.2.9'\nsecret = 'long enough to be one'\ndisconnect = ¶'gear'",
+        "`disconnect`: \"gear\" is no address with a port.",
+    ),
+    (
+        "[client.b]\naddress = '192.0.2.9'\nsecret = 'long enough to be one'\ndisconnect = ¶3799",
+        "`disconnect` is given as a number. (Write true, false or text in quotes.)",
+    ),
+    (
+        "[client.b]\naddress = '192.0.2.9'\nsecret = 'long enough to be one'\ndisconnect = ¶'0.0.0.0:3799'",
+        "nobody can be asked at 0.0.0.0:3799",
+    ),
+    (
+        "[client.b]\naddress = '192.0.2.9'\nsecret = 'long enough to be one'\ndisconnect = ¶'192.0.2.9:0'",
+        "nobody can be asked at 192.0.2.9:0",
+    ),
+    (
         "[radius]\nin-work = ¶\"many\"",
         "`in-work` cannot be \"many\". (Write a number",
     ),

@@ -109,6 +109,29 @@ fn no_profile_is_doubtful_by_itself_but_for_eap() {
     }
 }
 
+#[test]
+fn sessions_are_ended_where_the_file_says_so() {
+    let disconnect = |added: &str| client(added).disconnect;
+    assert!(disconnect("").is_none() && disconnect("disconnect = false").is_none());
+    let port = disconnect("disconnect = true").unwrap();
+    assert!(port.to.is_none() && port.secret.is_none());
+    let there = disconnect("disconnect = '[::ffff:192.0.2.1]:1700'").unwrap();
+    assert_eq!(there.to, Some("192.0.2.1:1700".parse().unwrap()));
+    let own = "disconnect = true\ndisconnect-secret = 'long enough for gear to believe'";
+    let own = disconnect(own).unwrap().secret.unwrap();
+    assert_eq!(own.expose(), b"long enough for gear to believe");
+}
+
+#[test]
+fn gear_that_reads_groups_from_class_gets_none_of_ours() {
+    for profile in PROFILES {
+        let class = client(&format!("profile = '{}'", profile.name)).class;
+        let reads = ["cisco-asa", "ocserv", "strongswan"].contains(&profile.name);
+        assert_eq!(class, !reads, "{}", profile.name);
+    }
+    assert!(!client("class = false").class);
+}
+
 /// What is written of a client, with a mark where the warning is, and a part of it.
 const DOUBTFUL: &[(&str, &str)] = &[
     (
@@ -195,6 +218,18 @@ const DOUBTFUL: &[(&str, &str)] = &[
     (
         "profile = 'ocserv'\nrequire-message-authenticator = ¶true",
         "sends no Message-Authenticator: every request would be discarded",
+    ),
+    (
+        "profile = 'ocserv'\nclass = ¶true",
+        "takes Class for groups or policies",
+    ),
+    (
+        "disconnect-secret = ¶'long enough for gear to believe'",
+        "`disconnect-secret` has no effect: sessions of this client are not ended.",
+    ),
+    (
+        "disconnect = true\ndisconnect-secret = ¶'short'",
+        "12 octets or fewer",
     ),
     (
         "patience = '1s'\n[radius]\nreject-floor = ¶'1s'",

@@ -182,6 +182,9 @@ fn words_of(profile: &Profile) -> Vec<String> {
     if profile.signing == Signs::Never {
         said.push("require-message-authenticator false".to_owned());
     }
+    if !profile.class {
+        said.push("class false".to_owned());
+    }
     said
 }
 

@@ -9,6 +9,7 @@ mod odd;
 mod pairing;
 mod phone;
 mod rings;
+mod sessions;
 mod signin;
 pub mod visitor;
 pub mod wifi;

@@ -105,6 +105,10 @@ fn a_report_of_the_page_of_logins_does_the_same() {
     let mut visitor = house.signed_in("taro");
     let page = visitor.press("/logins", "/logins/report", &[]);
     shows(&page, "Your report was taken.");
+    shows(
+        &page,
+        "Open connections are ended where the equipment can do so.",
+    );
     shows(&page, "https://id.example.ac.jp/");
     assert!(house.daemon.nas().login("taro", "taro-password").rejected());
 }

@@ -7,6 +7,7 @@ mod listening;
 mod metrics;
 pub(crate) mod push;
 mod refusals;
+mod sessions;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -197,6 +198,8 @@ pub(crate) fn client(name: &str, network: &str, secret: &str) -> Client {
         station: Vec::new(),
         when_undecided: WhenUndecided::Reject,
         patience: Duration::from_secs(10),
+        class: true,
+        disconnect: None,
         session_timeout: None,
         policy: Arc::new(ClientPolicy {
             name: ClientName::new(name),

@@ -134,7 +134,7 @@ pub(crate) fn settings_of(patience: Duration) -> Settings {
     }
 }
 
-fn calling_station() -> StationSource {
+pub(super) fn calling_station() -> StationSource {
     StationSource {
         name: "Calling-Station-Id".into(),
         vendor: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sekisho::account::{AccountKey, AttemptId, ClientName, Outcome, Reason, Station};
-use sekisho::store::{AccountingRecord, Recorded, Store, Told, Wanted};
+use sekisho::store::{AccountingRecord, Joining, Recorded, Store, Told, Wanted};
 
 use super::{Shop, accept, account, decision, failure, open, settings, shop};
 
@@ -186,6 +186,12 @@ async fn sweep_keeps_the_newest_rows_and_the_newest_days() {
     assert_eq!(store.health().audit_rows, 0);
 }
 
+async fn record_accounting(shop: &Shop, record: &AccountingRecord) -> Recorded {
+    let (record, joining) = (record.clone(), Joining::default());
+    let accounted = shop.store.record_accounting(record, joining).await;
+    accounted.unwrap().recorded
+}
+
 #[tokio::test]
 async fn accounting_is_kept_once() {
     let shop = shop();
@@ -210,7 +216,7 @@ async fn accounting_is_kept_once() {
         (record("2", 1, 0), Recorded::New),
     ] {
         assert_eq!(
-            shop.store.record_accounting(record.clone()).await.unwrap(),
+            record_accounting(&shop, &record).await,
             expected,
             "{record:?}"
         );

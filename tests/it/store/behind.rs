@@ -144,14 +144,14 @@ async fn store_without_changes_is_migrated() {
     drop(store);
     let old = Connection::open(folder.path().join("sekisho.db")).unwrap();
     old.execute_batch(
-        "DROP TABLE account_change; DROP TABLE prompt; DROP TABLE device; DROP TABLE pairing; DROP TABLE session;
+        "DROP TABLE accounted_session; DROP TABLE account_change; DROP TABLE prompt; DROP TABLE device; DROP TABLE pairing; DROP TABLE session;
          ALTER TABLE account DROP COLUMN push; ALTER TABLE account DROP COLUMN remembered;
          DELETE FROM migration WHERE version > 1; PRAGMA user_version = 1",
     )
     .unwrap();
     drop(old);
     let (store, master) = open(&settings, &clock).unwrap();
-    assert_eq!(store.health().schema, 4);
+    assert_eq!(store.health().schema, 5);
     let shop = Shop {
         store,
         clock,

@@ -305,7 +305,7 @@ async fn newer_and_foreign_databases_are_refused() {
     connection.pragma_update(None, "user_version", 7).unwrap();
     assert!(matches!(
         Store::open(&settings, &master, clock.clone()),
-        Err(Error::Newer { found: 7, known: 4 })
+        Err(Error::Newer { found: 7, known: 5 })
     ));
     connection.pragma_update(None, "user_version", 1).unwrap();
     connection

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use sekisho::clock::Clock;
-use sekisho::store::{CodeJudged, Error, Store, Wanted};
+use sekisho::store::{CodeJudged, Error, Joining, Recorded, Store, Wanted};
 
 use super::{ALL, accept, account, open, settings, shop};
 
@@ -240,8 +240,8 @@ async fn log_is_cut_when_its_last_reader_has_gone() {
             station: super::station(),
             details: serde_json::json!({ "padding": "x".repeat(1 << 20) }),
         };
-        let recorded = shop.store.record_accounting(record).await.unwrap();
-        assert_eq!(recorded, sekisho::store::Recorded::New);
+        let accounted = shop.store.record_accounting(record, Joining::default());
+        assert_eq!(accounted.await.unwrap().recorded, Recorded::New);
     }
     assert!(long());
     drop(reader);
@@ -294,8 +294,8 @@ async fn log_stays_bounded_under_a_steady_load_with_readers() {
     let mut longest = 0;
     for session in 0..1200 {
         let record = accounting(&shop.clock, session, 100 << 10);
-        let recorded = shop.store.record_accounting(record).await.unwrap();
-        assert_eq!(recorded, sekisho::store::Recorded::New);
+        let accounted = shop.store.record_accounting(record, Joining::default());
+        assert_eq!(accounted.await.unwrap().recorded, Recorded::New);
         longest = longest.max(fs::metadata(&log).unwrap().len());
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -331,7 +331,10 @@ async fn log_that_cannot_be_moved_is_an_alarm_and_no_crash() {
     let mut sessions = 0..;
     let mut record = async |octets| {
         let record = accounting(&clock, sessions.next().unwrap(), octets);
-        store.record_accounting(record).await
+        let accounted = store.record_accounting(record, Joining::default());
+        accounted
+            .await
+            .map(|accounted| assert_eq!(accounted.recorded, Recorded::New))
     };
     // The log's file gets longer than it has to be for the log to be moved, and the log begins anew in it.
     record(14 << 20).await.unwrap();

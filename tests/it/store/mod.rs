@@ -9,6 +9,7 @@ mod faults;
 mod messages;
 mod people;
 mod remembered;
+mod sessions;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -109,7 +109,7 @@ async fn accounts_are_listed_by_name_with_factors_or_lock() {
     assert!(health.writable);
     assert_eq!(
         (health.accounts, health.audit_rows, health.schema),
-        (3, 1, 4)
+        (3, 1, 5)
     );
     assert!(health.octets > 4096);
     assert!(

@@ -5,13 +5,15 @@
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
-mod radclient;
+pub mod radclient;
 #[cfg(test)]
 mod rfc2865;
 #[cfg(test)]
 mod rfc2866;
 #[cfg(test)]
 mod rfc3579;
+#[cfg(test)]
+mod rfc5176;
 #[cfg(test)]
 mod rfc5997;
 #[cfg(test)]

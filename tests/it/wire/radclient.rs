@@ -14,11 +14,11 @@ use super::secret;
 /// How long a packet of radclient's may take to arrive: process start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) fn md5(octets: &[u8]) -> [u8; 16] {
+pub(crate) fn md5(octets: &[u8]) -> [u8; 16] {
     Md5::digest(octets).into()
 }
 
-pub(super) fn hmac_md5(key: &[u8], octets: &[u8]) -> [u8; 16] {
+pub(crate) fn hmac_md5(key: &[u8], octets: &[u8]) -> [u8; 16] {
     let mac = Hmac::<Md5>::new_from_slice(key).map(|mac| mac.chain_update(octets));
     mac.map(|mac| mac.finalize().into_bytes().into())
         .unwrap_or_default()
