@@ -5,11 +5,13 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use tempfile::TempDir;
 
 use super::campus::{Campus, PASSWORD, PASSWORD_ONLY};
 use crate::support::daemon::{SECRET, wait};
+use crate::support::ports;
 
 /// Seconds after which the port has its station prove itself anew.
 const AGAIN: &str = "5";
@@ -29,7 +31,9 @@ struct Wire {
 
 impl Wire {
     fn lay() -> Self {
-        let number = std::process::id();
+        static NEXT: AtomicU8 = AtomicU8::new(0);
+        let serial = NEXT.fetch_add(1, Ordering::Relaxed);
+        let number = format!("{}x{serial}", std::process::id());
         let wire = Self {
             namespace: format!("sekisho-{number}"),
             port: format!("skp{number}"),
@@ -96,13 +100,16 @@ impl Drop for Program {
     }
 }
 
-fn hostapd(folder: &Path, wire: &Wire, campus: &Campus) -> Program {
+/// The port, which takes Disconnect-Requests at `das`.
+fn hostapd(folder: &Path, wire: &Wire, campus: &Campus, das: u16) -> Program {
     let (radius, accounting) = (campus.daemon.radius.port(), campus.daemon.accounting.port());
     let text = format!(
         "interface={}\ndriver=wired\nlogger_stdout=-1\nlogger_stdout_level=1\nieee8021x=1\neap_reauth_period={AGAIN}\n\
          use_pae_group_addr=0\nnas_identifier=port-7\nown_ip_addr=127.0.0.1\n\
          auth_server_addr=127.0.0.1\nauth_server_port={radius}\nauth_server_shared_secret={SECRET}\n\
-         acct_server_addr=127.0.0.1\nacct_server_port={accounting}\nacct_server_shared_secret={SECRET}\n",
+         acct_server_addr=127.0.0.1\nacct_server_port={accounting}\nacct_server_shared_secret={SECRET}\n\
+         radius_das_port={das}\nradius_das_client=127.0.0.1 {SECRET}\nradius_das_require_event_timestamp=1\n\
+         radius_das_require_message_authenticator=1\n",
         wire.port
     );
     let file = folder.join("hostapd.conf");
@@ -146,7 +153,7 @@ fn a_wired_port_is_opened_and_its_station_proves_itself_anew() {
     campus.slapd.set_policy(&[]);
     campus.slapd.change_password("taro", PASSWORD);
     let (folder, wire) = (TempDir::new().unwrap(), Wire::lay());
-    let port = hostapd(folder.path(), &wire, &campus);
+    let port = hostapd(folder.path(), &wire, &campus, ports::free());
     port.says("AP-ENABLED", 1);
     let station = supplicant(folder.path(), &wire, &campus);
     station.says("CTRL-EVENT-EAP-SUCCESS", 1);
@@ -175,4 +182,30 @@ fn a_wired_port_is_opened_and_its_station_proves_itself_anew() {
     campus
         .daemon
         .wait_log("Accounting start: [anonymous@example.ac.jp]");
+}
+
+#[test]
+fn an_operator_ends_the_session_at_a_wired_port() {
+    let das = ports::free();
+    let disconnect = format!("disconnect = \"127.0.0.1:{das}\"");
+    let campus = Campus::start_with(&["taro"], &disconnect, PASSWORD_ONLY);
+    let (folder, wire) = (TempDir::new().unwrap(), Wire::lay());
+    let port = hostapd(folder.path(), &wire, &campus, das);
+    port.says("AP-ENABLED", 1);
+    let station = supplicant(folder.path(), &wire, &campus);
+    station.says("CTRL-EVENT-EAP-SUCCESS", 1);
+    let shown = || campus.daemon.cli_ok(&["user", "show", "taro"]);
+    wait(
+        || shown().contains("open since"),
+        || format!("{}\n{}\n{}", shown(), port.said(), campus.daemon.log()),
+    );
+    assert!(shown().contains("at wifi (127.0.0.1)"), "{}", shown());
+    let ended = campus.daemon.cli_ok(&["user", "disconnect", "taro"]);
+    assert!(ended.contains("It is ended."), "{ended}");
+    campus
+        .daemon
+        .wait_log("Accounting stop: [anonymous@example.ac.jp]");
+    // hostapd accounts for the end before it answers.
+    let told = "as an operator said so: It is ended.";
+    assert!(shown().contains(told), "{}", shown());
 }
