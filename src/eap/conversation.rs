@@ -108,7 +108,9 @@ impl<R: Clone + Send + Sync + 'static> Conversation<R> {
         let next = self.identifier.wrapping_add(1);
         let step = match &mut self.stage {
             Stage::Method(talk) => talk.dialogue.looked(&self.house, may, next),
-            Stage::Identity | Stage::Offered { .. } | Stage::Over(_) => Step::Fail(None),
+            Stage::Identity | Stage::Offered { .. } | Stage::Over(_) => {
+                Step::Fail(Some(Failed::Protocol("word that nobody waited for")))
+            }
         };
         self.follow(step)
     }
@@ -118,7 +120,9 @@ impl<R: Clone + Send + Sync + 'static> Conversation<R> {
         let next = self.identifier.wrapping_add(1);
         let step = match &mut self.stage {
             Stage::Method(talk) => talk.dialogue.judged(&self.house, judgement, next),
-            Stage::Identity | Stage::Offered { .. } | Stage::Over(_) => Step::Fail(None),
+            Stage::Identity | Stage::Offered { .. } | Stage::Over(_) => {
+                Step::Fail(Some(Failed::Protocol("word that nobody waited for")))
+            }
         };
         self.follow(step)
     }

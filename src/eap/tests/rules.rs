@@ -374,7 +374,10 @@ fn conversation_that_dies_tells_where() {
             .waits()
             .starts_with("an answer to our certificate")
     );
-    let alert = asked(conversation.receive(&packet(flight[1], 21, &[0, 22, 3, 3, 0, 1, 99]), ROOM));
+    let alert = asked(conversation.receive(
+        &packet(flight[1], 21, &[0, 22, 3, 3, 0, 5, 99, 0, 0, 1, 0]),
+        ROOM,
+    ));
     assert_eq!(alert[6..8], [21, 3]);
     assert_eq!(conversation.waits(), "an answer to an alert");
     let told = conversation.told();
