@@ -112,7 +112,7 @@ async fn probe_directory(
                     groups.found(&content.groups);
                     judge(settings, content.people).and_then(|found| {
                         match remembers && !content.dated {
-                            true => Err(format!("{found}, but not when the first of them changed the password: their stations are not remembered")),
+                            true => Err(format!("{found}, but not when any of them changed the password: no station is remembered (see remember)")),
                             false => Ok(found),
                         }
                     })

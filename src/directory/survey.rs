@@ -11,6 +11,9 @@ use super::protocol::{Filter, Query, Scope, Selection};
 use super::server::Host;
 use super::{Directory, Inner, ServerHealth};
 
+/// People looked at.
+const SOME: usize = 16;
+
 /// One server, and what it shows.
 #[derive(Clone, Debug)]
 pub struct Surveyed {
@@ -25,7 +28,7 @@ pub struct Surveyed {
 pub struct Content {
     /// Whether people can be found.
     pub people: People,
-    /// Whether it is told of the person found when the password was changed.
+    /// Whether it is told of any of the people looked at when the password was changed: some have never changed it.
     pub dated: bool,
     /// Of the groups that were asked about, those that are there.
     pub groups: Vec<Arc<str>>,
@@ -91,14 +94,22 @@ impl Inner {
             scope: Scope::Subtree,
             filter: self.user_filter.anybody(),
             attributes: &self.attributes,
-            limit: 1,
+            limit: SOME,
         };
         let answer = host.search(&query, self.patience()).await?;
-        let person = |found| entry::person(found, &self.settings, self.clock.now());
-        Ok(match answer.entries.first().map(person) {
+        let now = self.clock.now();
+        let some = answer.entries.iter();
+        let mut some = some.map(|found| entry::person(found, &self.settings, now));
+        Ok(match some.next() {
             None => (People::Nobody, false),
             Some(None) => (People::NoStableId, false),
-            Some(Some(person)) => (People::Found, person.password_changed.is_some()),
+            Some(Some(first)) => {
+                let mut all = [Some(first)].into_iter().chain(some).flatten();
+                (
+                    People::Found,
+                    all.any(|person| person.password_changed.is_some()),
+                )
+            }
         })
     }
 

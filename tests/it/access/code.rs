@@ -1,10 +1,14 @@
 //! Codes of an app: appended, asked for, wrong, used before.
 
-use sekisho::access::{Attempt, Verdict};
+use std::sync::Arc;
+
+use sekisho::access::{Attempt, ClientPolicy, CodeEntry, Ending, PushMode, Verdict};
 use sekisho::account::{FactorKind, Outcome, Reason, Station};
 use sekisho::store::{Told, Wanted};
 
 use super::house::{CAMPUS, House, accepted, appending, asking, attempt, challenged, rejected};
+use super::push::{conclude, phone_of, waits};
+use crate::support::phone::approve;
 
 #[tokio::test]
 async fn password_and_code_in_one_cost_one_bind() {
@@ -182,4 +186,52 @@ async fn what_would_happen_is_explained_without_doing_it() {
     assert!(explain("nobody", &station).await.is_err());
     assert!(house.messages("sms").is_empty());
     house.has_bound("hanako", 0).await;
+}
+
+/// TTLS with PAP: equipment sends what it keeps, and shows nothing.
+#[tokio::test]
+async fn where_nothing_can_be_asked_nothing_is() {
+    let house = House::start();
+    let totp = house.enrol("taro").await;
+    let both = Arc::new(ClientPolicy {
+        code: vec![CodeEntry::Appended, CodeEntry::Challenge],
+        push: vec![PushMode::Shown],
+        ..ClientPolicy::clone(&asking())
+    });
+    let unasked = |typed: &str| Attempt {
+        can_ask: false,
+        ..attempt(&both, "taro", typed)
+    };
+    let bare = house.access.decide(unasked("himitsu")).await;
+    rejected(&bare, Reason::CodeMissing);
+    let wrong = house.wrong_codes(&totp).next().unwrap();
+    let wrong = unasked(&format!("himitsu{wrong}"));
+    rejected(&house.access.decide(wrong).await, Reason::WrongCode);
+    let right = unasked(&format!("himitsu{}", house.code(&totp)));
+    let right = house.access.decide(right).await;
+    assert!(accepted(&right), "{right:?}");
+    // Who has a device alone cannot be shown a number, and one who holds the reply is not asked when its time is over.
+    let mut phone = phone_of(&house, "hanako").await;
+    let hanako = |client: &Arc<ClientPolicy>| Attempt {
+        can_ask: false,
+        ..attempt(client, "hanako", "himitsu")
+    };
+    let answer = house.access.decide(hanako(&both)).await;
+    assert!(
+        matches!(answer.verdict, Verdict::Reject { .. }),
+        "{answer:?}"
+    );
+    let holding = Arc::new(ClientPolicy {
+        push: vec![PushMode::Shown, PushMode::Approve],
+        ..ClientPolicy::clone(&both)
+    });
+    house.forget_verdicts().await;
+    let wait = waits(&house.access.decide(hanako(&holding)).await);
+    let over = conclude(&house, &holding, &wait, Ending::Patience).await;
+    rejected(&over, Reason::PushUnanswered);
+    let seen = phone.sees(&house.store);
+    assert_eq!(seen.len(), 1);
+    phone.say(&house.access, &seen[0], approve("")).await;
+    let late = house.access.decide(hanako(&holding)).await;
+    assert_eq!(late.decision.reason, Reason::ProvenLate, "{late:?}");
 }

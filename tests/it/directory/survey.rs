@@ -85,3 +85,18 @@ async fn who_may_not_look_sees_no_base() {
     let seen = survey(anonymous, &[]).await;
     assert_eq!(seen.content.unwrap().people, People::NoBase);
 }
+
+#[tokio::test]
+async fn whether_changes_of_passwords_are_dated_is_seen() {
+    let slapd = Slapd::start(&[person("taro", "a"), person("jiro", "b")].concat());
+    slapd.set_policy(&[]);
+    let dated = async || {
+        let seen = survey(patient(&slapd), &[]).await;
+        let content = seen.content.unwrap();
+        assert_eq!(content.people, People::Found);
+        content.dated
+    };
+    assert!(!dated().await);
+    slapd.change_password("jiro", "c");
+    assert!(dated().await);
+}

@@ -85,3 +85,17 @@ fn a_health_check_with_the_name_of_a_person_is_a_fault() {
     let fault = "health check taro: fails: is a person of directory campus, who can never log in by client vpn";
     assert!(status == Some(1) && said.contains(fault), "{said}");
 }
+
+#[test]
+fn a_directory_that_dates_no_password_is_a_fault_where_stations_are_remembered() {
+    let (slapd, daemon) = house();
+    let sound = directory(&[&slapd.url()]);
+    let remembering = client("vpn", &format!("{VPN}\nremember = \"14d\""));
+    let (status, said) = probe(&daemon, &sound, &remembering);
+    let fault = "but not when any of them changed the password";
+    assert!(status == Some(1) && said.contains(fault), "{said}");
+    slapd.set_policy(&[]);
+    slapd.change_password("taro", "taro-password");
+    let (status, said) = probe(&daemon, &sound, &remembering);
+    assert!(status == Some(0) && !said.contains(fault), "{said}");
+}

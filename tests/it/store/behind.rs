@@ -66,7 +66,7 @@ async fn attempts(store: &Store, wanted: Wanted) -> Vec<AttemptId> {
     decisions.collect()
 }
 
-fn is_accepted(judged: &CodeJudged) -> bool {
+pub(super) fn is_accepted(judged: &CodeJudged) -> bool {
     matches!(judged, CodeJudged::Accepted { .. })
 }
 

@@ -8,6 +8,7 @@ mod copies;
 mod faults;
 mod messages;
 mod people;
+mod remembered;
 
 use std::path::Path;
 use std::sync::Arc;
