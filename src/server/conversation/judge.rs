@@ -81,7 +81,7 @@ impl Shown {
                 (name, Credential::NtResponse(response))
             }
             Credentials::Certificate { name, told, ends } => {
-                log::debug!("certificate {told}");
+                log::debug!("certificate {}", shown(told.as_bytes()));
                 let ends = Timestamp::from_secs(ends);
                 (name, Credential::Certificate { ends })
             }

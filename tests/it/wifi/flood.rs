@@ -30,7 +30,7 @@ fn resident(daemon: &Daemon) -> u64 {
 }
 
 /// A station's first flight, as a supplicant sends it, in whole.
-fn hello() -> Vec<u8> {
+pub fn hello() -> Vec<u8> {
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

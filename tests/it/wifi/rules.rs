@@ -6,6 +6,7 @@ use sekisho::wire::{Answer, Code, attribute};
 
 use super::ap::{Ap, FAILURE, IDENTITY, NAK, REQUEST, RESPONSE, TTLS, eap, identity, state_of};
 use super::campus::{Campus, PASSWORD_ONLY};
+use super::flood::hello;
 use crate::support::daemon::SECRET;
 
 /// A campus with a second client at 127.0.0.2, and health checks.
@@ -97,6 +98,27 @@ fn packets_that_do_not_belong_are_met_with_silence() {
     let nak = eap(RESPONSE, request[1], &[NAK, 25]);
     let answer = ap.ask(ap.query("taro", Some(&state), &nak));
     assert_eq!(answer.code(), Code::AccessChallenge);
+}
+
+#[test]
+fn a_link_that_carries_little_gets_small_packets() {
+    let campus = campus();
+    let ap = Ap::new(campus.radius());
+    let hello = [&[TTLS, 0][..], &hello()].concat();
+    // The header of EAPOL is part of what the link carries (RFC 3579 §2.4); less than 100 octets is nobody's.
+    for (framed, most) in [(None, 1024), (Some(304_u32), 300), (Some(50), 100)] {
+        let (state, request) = ap.begin("taro");
+        let packet = eap(RESPONSE, request[1], &hello);
+        let query = ap.query("taro", Some(&state), &packet);
+        let answer = ap.ask(match framed {
+            Some(framed) => query.with(attribute::FRAMED_MTU, &framed.to_be_bytes()),
+            None => query,
+        });
+        let packet = answer.eap().unwrap();
+        assert!(packet.len() <= most, "{framed:?}: {}", packet.len());
+        // It was needed: more follows.
+        assert!(packet.len() + 8 > most || framed.is_none());
+    }
 }
 
 #[test]
