@@ -12,7 +12,7 @@ use crate::server::clients::hold;
 const CONNECTIONS: usize = 16_000;
 /// Connections of one address: a building behind one address, or a proxy that opens more as identifiers run out.
 const OF_ADDRESS: usize = 1024;
-/// Connections that have not shown a certificate yet; 5 KiB each. For one more the oldest is closed, which by then took longer than a sound
+/// Connections that have not shown a certificate yet; 9 KiB each. For one more the oldest is closed, which by then took longer than a sound
 /// one does.
 const GREETINGS: usize = 2000;
 /// Such connections of one address: all of a proxy that opens its connections at once.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
@@ -275,9 +276,9 @@ fn many_descriptors() {
 }
 
 /// Silent connections from many addresses, none of which has too many.
-fn silent(server: SocketAddr, count: u32) -> Vec<TcpStream> {
+fn silent(server: SocketAddr, numbers: Range<u32>) -> Vec<TcpStream> {
     let source = |number: u32| IpAddr::from((0x7f01_0000 + number / 60).to_be_bytes());
-    (0..count)
+    numbers
         .map(|number| tcp_from(source(number), server).unwrap())
         .collect()
 }
@@ -292,8 +293,9 @@ fn ten_thousand_strangers_cost_little_and_the_others_are_served() {
     let before = site.memory();
     let mut slowest = Duration::ZERO;
     let mut strangers = Vec::new();
-    for _ in 0..10 {
-        strangers.push(silent(site.address, 1000));
+    for thousand in 0..10 {
+        let numbers = thousand * 1000..(thousand + 1) * 1000;
+        strangers.push(silent(site.address, numbers));
         let begun = Instant::now();
         assert_eq!(known.ask(Query::status(2)).code(), Code::AccessAccept);
         assert!(site.daemon.nas().status().accepted());
@@ -303,8 +305,8 @@ fn ten_thousand_strangers_cost_little_and_the_others_are_served() {
         slowest = slowest.max(begun.elapsed());
     }
     let grown = site.memory().saturating_sub(before);
-    // A debug build needs 9 MiB.
-    assert!(grown < 32 << 10, "{grown} KiB more");
+    // A debug build needs 19 MiB, and 75 if the oldest do not make room.
+    assert!(grown < 48 << 10, "{grown} KiB more");
     assert!(slowest < SLOWEST, "a newcomer waited {slowest:?}");
     let open = fs::read_dir(format!("/proc/{}/fd", site.daemon.pid())).unwrap();
     assert!(open.count() < 2200, "the oldest have made room");
