@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::terminal::{Page, plain};
 use super::{Ended, Exit, one_thread};
-use crate::config::{self, Fault};
+use crate::config::{self, Fault, Settings};
 use crate::daemon::{self, Probed};
 
 pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
@@ -31,10 +31,7 @@ pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
         }))?;
         return Ok(exit);
     }
-    for warning in &settings.warnings {
-        let word = page.fair("warning");
-        tell(warning, &word, page)?;
-    }
+    warnings(&settings, page)?;
     page.line(format!(
         "{} is right: {}, {}.",
         file.display(),
@@ -45,6 +42,15 @@ pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
         seen(part, page)?;
     }
     Ok(exit)
+}
+
+/// Tells what may be meant otherwise than written.
+pub(super) fn warnings(settings: &Settings, page: &mut Page<'_>) -> io::Result<()> {
+    for warning in &settings.warnings {
+        let word = page.fair("warning");
+        tell(warning, &word, page)?;
+    }
+    Ok(())
 }
 
 /// Reports every fault of a configuration that cannot be used.
@@ -95,7 +101,8 @@ pub(super) fn in_lines(faults: &[Fault]) -> String {
     lines.join("\n")
 }
 
-fn seen(part: &Probed, page: &mut Page<'_>) -> io::Result<()> {
+/// What was seen of a part.
+pub(super) fn seen(part: &Probed, page: &mut Page<'_>) -> io::Result<()> {
     let word = match &part.fault {
         None => page.good(&plain(part.seen.as_deref().unwrap_or("answers"))),
         Some(fault) => page.bad(&format!("fails: {}", plain(fault))),

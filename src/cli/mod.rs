@@ -4,7 +4,9 @@
 
 mod args;
 mod check;
+mod draft;
 mod enrol;
+mod init;
 mod login;
 mod people;
 mod serve;
@@ -136,6 +138,7 @@ fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
     match arguments.command {
         Command::Serve => serve::serve(file, page),
         Command::Demo { radius } => serve::demo(radius, page),
+        Command::Init(wanted) => init::init(wanted, file, page),
         Command::Check { probe } => check::check(file, probe, page),
         Command::Try(login) => wait(login::attempt(login, daemon, page)),
         Command::Why { about, rows } => wait(why::tell(about, rows, daemon, page)),

@@ -36,7 +36,7 @@ const UPKEEP: Duration = Duration::from_secs(60);
 const HEALTH: Duration = Duration::from_secs(5);
 
 pub use crate::store::Error as StoreError;
-pub use offline::{Probed, probe, restore};
+pub use offline::{Probed, probe, probe_directories, restore};
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@ const COMMANDS: &[&[&str]] = &[
     &[],
     &["serve"],
     &["demo"],
+    &["init"],
     &["check"],
     &["try"],
     &["why"],
