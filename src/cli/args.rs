@@ -53,6 +53,9 @@ pub(super) enum Command {
     },
     /// Ask for the directory and the first gear, look whether they are so, and write the configuration.
     Init(Init),
+    /// Carry the configuration of another RADIUS server over, and say what of it could not be.
+    #[command(subcommand)]
+    Import(Import),
     /// Read the configuration as the daemon would and report every fault.
     Check {
         /// Also connect to what the configuration names and say what was seen.
@@ -92,7 +95,7 @@ pub(super) enum Command {
     #[command(subcommand)]
     Client(Client),
     /// Say how the running daemon is; exits 1 if it cannot decide logins.
-    Status,
+    Status(StatusWanted),
     /// Make the running daemon read its configuration anew.
     Reload,
     /// Make secrets.
@@ -163,6 +166,47 @@ pub(super) struct Init {
     /// Read the secret shared with it from the first line of this file (- is standard input) instead of making one.
     #[arg(long, value_name = "FILE")]
     pub(super) secret_file: Option<PathBuf>,
+}
+
+/// How `status` says it.
+#[derive(Debug, Args)]
+pub(super) struct StatusWanted {
+    /// As a monitoring plugin: one line with figures; exits 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).
+    #[arg(long)]
+    pub(super) nagios: bool,
+    /// Warn when the store has so many MiB.
+    #[arg(long, value_name = "MIB", requires = "nagios")]
+    pub(super) warning_size: Option<u64>,
+    /// Be critical when it has so many.
+    #[arg(long, value_name = "MIB", requires = "nagios")]
+    pub(super) critical_size: Option<u64>,
+    /// Warn when the daemon's answer took so long.
+    #[arg(long, value_name = "MS", requires = "nagios")]
+    pub(super) warning_time: Option<u64>,
+    /// Be critical when it took so long.
+    #[arg(long, value_name = "MS", requires = "nagios")]
+    pub(super) critical_time: Option<u64>,
+}
+
+/// What is carried over. Without --out the result is shown and nothing is written; secrets are never shown.
+#[derive(Debug, Subcommand)]
+pub(super) enum Import {
+    /// authproxy.cfg of Duo's authentication proxy.
+    Duo {
+        /// The file.
+        file: PathBuf,
+        /// Write the result here, and its secrets in files beside it.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// clients.conf and the module ldap of FreeRADIUS.
+    Freeradius {
+        /// Its folder, such as /etc/freeradius/3.0, or a file.
+        path: PathBuf,
+        /// Write the result here, and its secrets in files beside it (or, from within conf.d, one folder above).
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// A kind of directory.

@@ -15,6 +15,8 @@ use super::Failure;
 use crate::config::{self, Fault, Settings};
 use crate::secret::Secret;
 
+/// Octets that a secret is taken to have while nobody knows it.
+const UNKNOWN_OCTETS: usize = 32;
 /// The group of the daemon, which must read what root wrote.
 const DAEMONS_GROUP: &str = "sekisho";
 /// Columns of a remark, as in the shipped file.
@@ -29,7 +31,7 @@ enum Part {
     Secret {
         key: &'static str,
         name: String,
-        secret: Secret,
+        secret: Option<Secret>,
     },
 }
 
@@ -97,8 +99,9 @@ impl Draft {
         self.push(&format!("{key} = {flag}"));
     }
 
-    /// A secret in a file of its own; `key` is the one that names the file, such as `secret-file`.
-    pub(super) fn secret(&mut self, key: &'static str, name: &str, secret: Secret) {
+    /// A secret in a file of its own; `key` is the one that names the file, such as `secret-file`. A secret that nobody knows here
+    /// is somebody else's to write.
+    pub(super) fn secret(&mut self, key: &'static str, name: &str, secret: Option<Secret>) {
         self.parts.push(Part::Secret {
             key,
             name: name.to_owned(),
@@ -127,6 +130,15 @@ impl Draft {
     ///
     /// Every fault found; their lines are those of the file.
     pub(super) fn read(&self) -> Result<Settings, Vec<Fault>> {
+        self.read_before("")
+    }
+
+    /// The same as if more stood behind it.
+    ///
+    /// # Errors
+    ///
+    /// Every fault found.
+    pub(super) fn read_before(&self, more: &str) -> Result<Settings, Vec<Fault>> {
         let mut whole = Zeroizing::new(String::new());
         for part in &self.parts {
             match part {
@@ -134,22 +146,22 @@ impl Draft {
                 Part::Secret { key, secret, .. } => {
                     let key = key.trim_end_matches("-file");
                     // In a file it may be any octets; here its length is what is judged.
-                    let text = secret.expose_str().map_or_else(
-                        || Zeroizing::new("?".repeat(secret.len())),
-                        |text| Zeroizing::new(text.to_owned()),
-                    );
-                    let text = Zeroizing::new(quoted(&text));
+                    let length = secret.as_ref().map_or(UNKNOWN_OCTETS, Secret::len);
+                    let text = secret.as_ref().and_then(Secret::expose_str);
+                    let text = text.map_or_else(|| "?".repeat(length), str::to_owned);
+                    let text = Zeroizing::new(quoted(&Zeroizing::new(text)));
                     let _ = writeln!(whole, "{key} = {}", text.as_str());
                 }
             }
         }
+        whole.push_str(more);
         config::parse_text(&whole)
     }
 
     /// The names of its secrets' files.
     pub(super) fn secret_files(&self) -> Vec<PathBuf> {
         let named = self.parts.iter().filter_map(|part| match part {
-            Part::Secret { name, .. } => Some(self.folder.join(name)),
+            Part::Secret { name, secret, .. } => secret.as_ref().map(|_| self.folder.join(name)),
             Part::Text(_) => None,
         });
         named.collect()
@@ -187,7 +199,12 @@ impl Draft {
 
     fn write_all(&self, file: &Path, written: &mut Vec<PathBuf>) -> Result<(), Failure> {
         for part in &self.parts {
-            if let Part::Secret { name, secret, .. } = part {
+            if let Part::Secret {
+                name,
+                secret: Some(secret),
+                ..
+            } = part
+            {
                 let file = self.folder.join(name);
                 let mut octets = Zeroizing::new(secret.expose().to_vec());
                 octets.push(b'\n');
@@ -312,7 +329,11 @@ mod tests {
     fn secrets_are_in_files_and_never_in_the_text() {
         let mut draft = Draft::new(Path::new("/etc/sekisho"));
         draft.table(&["client", "vpn"]);
-        draft.secret("secret-file", "vpn.secret", Secret::from("hush, hush"));
+        draft.secret(
+            "secret-file",
+            "vpn.secret",
+            Some(Secret::from("hush, hush")),
+        );
         let text = draft.text_of_file();
         assert_eq!(
             text,
@@ -325,8 +346,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sekisho.toml");
         let mut draft = Draft::new(folder.path());
-        draft.secret("secret-file", "a.secret", Secret::from("first"));
-        draft.secret("secret-file", "b.secret", Secret::from("second"));
+        draft.secret("secret-file", "a.secret", Some(Secret::from("first")));
+        draft.secret("secret-file", "b.secret", Some(Secret::from("second")));
         fs::write(folder.path().join("b.secret"), "mine").unwrap();
         assert!(
             draft

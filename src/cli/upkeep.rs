@@ -343,7 +343,7 @@ pub(super) fn counted_large(count: u64, one: &str, many: &str) -> String {
 }
 
 /// Octets in the unit that people would say.
-fn size(octets: u64) -> String {
+pub(super) fn size(octets: u64) -> String {
     const KIB: u64 = 1024;
     const MIB: u64 = 1024 * KIB;
     match octets {

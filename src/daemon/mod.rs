@@ -225,6 +225,7 @@ async fn first_ended(tasks: &mut Vec<(&'static str, tokio::task::JoinHandle<()>)
 async fn upkeep(rooms: Arc<Rooms>, stop: CancellationToken) {
     let mut sweeps = interval(UPKEEP);
     let mut looks = interval(HEALTH);
+    let mut steps = rooms.clock_steps();
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -232,6 +233,9 @@ async fn upkeep(rooms: Arc<Rooms>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = sweeps.tick() => rooms.sweep().await,
             _ = looks.tick() => {
+                if let Some(millis) = steps.look() {
+                    rooms.telemetry.clock_step(millis);
+                }
                 if !rooms.tell_health() {
                     log::error!("the store's writer has ended: the daemon cannot go on");
                     return;

@@ -96,6 +96,7 @@ pub(super) struct Metrics {
     lost: Counter,
     retransmissions: Family<OfClient, Counter>,
     accounting: Counter,
+    clock_steps: Counter,
     health: Family<Part, Gauge>,
 }
 
@@ -113,6 +114,7 @@ impl Metrics {
             lost: Counter::default(),
             retransmissions: Family::default(),
             accounting: Counter::default(),
+            clock_steps: Counter::default(),
             health: Family::default(),
         };
         metrics.register_counters(log_lost);
@@ -148,6 +150,11 @@ impl Metrics {
             "accounting_records",
             "Accounting records kept",
             self.accounting.clone(),
+        );
+        registry.register(
+            "clock_steps",
+            "Times that the system's clock was set by more than 2 s",
+            self.clock_steps.clone(),
         );
         registry.register(
             "log_lost_records",
@@ -226,6 +233,11 @@ impl Metrics {
     /// Counts an accounting record.
     pub(super) fn accounting(&self) {
         self.accounting.inc();
+    }
+
+    /// Counts a step of the clock.
+    pub(super) fn clock_step(&self) {
+        self.clock_steps.inc();
     }
 
     /// Shows a part of the house as up or down.

@@ -92,7 +92,7 @@ impl Client {
         draft.secret(
             "secret-file",
             &format!("{}.secret", self.name),
-            self.secret.clone(),
+            Some(self.secret.clone()),
         );
         draft.remark("What the make can show and how long it waits, unless keys below say otherwise; PROFILES in sekisho.toml(5) has the table.");
         draft.text("profile", self.profile.name);
@@ -113,9 +113,18 @@ fn ask_profile(
     given: Option<&str>,
     dialog: &mut Dialog<'_, '_>,
 ) -> Result<&'static Profile, Failure> {
-    let names = PROFILES.map(|profile| profile.name).join(", ");
+    if dialog.asks && !(given.is_some() && dialog.options) {
+        let names = PROFILES.map(|profile| profile.name);
+        let (first, second) = names.split_at(names.len() / 2);
+        dialog
+            .page
+            .line(format!("  Makes: {},", first.join(", ")))?;
+        dialog
+            .page
+            .line(format!("         {}", second.join(", ")))?;
+    }
     let question = Question {
-        text: &format!("Its make: {names}"),
+        text: "Its make",
         option: "--profile",
         suggestion: "generic",
     };

@@ -13,6 +13,9 @@ const NONE: &str = "none";
 /// The file of the service account's password.
 const PASSWORD_FILE: &str = "ldap.password";
 
+/// What an earlier round said, and what an option says.
+type Given<'a> = (fn(&Directory) -> &str, &'a Option<String>);
+
 /// What was said of the directory.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -34,63 +37,48 @@ impl Directory {
         dialog: &mut Dialog<'_, '_>,
     ) -> Result<Self, Failure> {
         let kind = ask_kind(wanted, before, dialog)?;
-        let servers = Question {
-            text: "Its servers, as ldaps://HOST, with spaces between",
-            option: "--server",
-            suggestion: "",
-        };
-        let given = before.map_or(&wanted.servers, |before| &before.servers);
-        let servers: Vec<String> = dialog.answers(&servers, given)?;
-        let servers: Vec<String> = servers.iter().map(|server| url(server)).collect();
+        let servers = servers(wanted, before, dialog)?;
         let domain = domain_of(&servers);
-        let mut text = |text: &str, option, suggestion: &str, given: Option<&str>| {
+        let suggested_realm = if domain.is_empty() { NONE } else { &domain };
+        let mut text = |text, option, suggestion: &str, given: Given<'_>| {
             let question = Question {
                 text,
                 option,
                 suggestion,
             };
-            dialog.answer(&question, given)
+            let (of, wanted) = given;
+            dialog.answer(&question, before.map(of).or(wanted.as_deref()))
         };
-        let old = |get: fn(&Self) -> &String, option: &Option<String>| {
-            before.map(get).cloned().or_else(|| option.clone())
-        };
-        let given = old(|before| &before.ca_file, &wanted.ca_file);
         let ca_file = text(
             "The file of its CA, if the system does not know it",
             "--ca-file",
             NONE,
-            given.as_deref(),
+            (|before| &before.ca_file, &wanted.ca_file),
         )?;
-        let given = old(|before| &before.base, &wanted.base);
         let base = text(
             "People are found under",
             "--base",
             &suggested_base(kind, &domain),
-            given.as_deref(),
+            (|before| &before.base, &wanted.base),
         )?;
-        let given = old(|before| &before.bind_dn, &wanted.bind_dn);
-        let suggested = suggested_bind(kind, &domain);
         let bind_dn = text(
             "The account that searches, or none",
             "--bind-dn",
-            &suggested,
-            given.as_deref(),
+            &suggested_bind(kind, &domain),
+            (|before| &before.bind_dn, &wanted.bind_dn),
         )?;
-        let given = old(|before| &before.realm, &wanted.realm);
-        let suggested = if domain.is_empty() { NONE } else { &domain };
         let realm = text(
             "What people may type behind an @, or none",
             "--realm",
-            suggested,
-            given.as_deref(),
+            suggested_realm,
+            (|before| &before.realm, &wanted.realm),
         )?;
-        let given = old(|before| &before.domain, &wanted.domain);
         let domain = match kind {
             Kind::Ad => text(
                 "What they may type before a \\, or none",
                 "--domain",
                 &windows_domain(&domain),
-                given.as_deref(),
+                (|before| &before.domain, &wanted.domain),
             )?,
             Kind::Openldap | Kind::Ds389 => NONE.to_owned(),
         };
@@ -119,7 +107,7 @@ impl Directory {
             draft.text("bind-dn", &self.bind_dn);
         }
         if let Some(password) = &self.password {
-            draft.secret("password-file", PASSWORD_FILE, password.clone());
+            draft.secret("password-file", PASSWORD_FILE, Some(password.clone()));
         }
         draft.text("user-filter", filter(self.kind));
         draft.remark("Numbers for codes by SMS are in this attribute.");
@@ -147,6 +135,21 @@ impl Directory {
             }
         }
     }
+}
+
+fn servers(
+    wanted: &Init,
+    before: Option<&Directory>,
+    dialog: &mut Dialog<'_, '_>,
+) -> Result<Vec<String>, Failure> {
+    let question = Question {
+        text: "Its servers, as ldaps://HOST, with spaces between",
+        option: "--server",
+        suggestion: "",
+    };
+    let given = before.map_or(&wanted.servers, |before| &before.servers);
+    let servers = dialog.answers(&question, given)?;
+    Ok(servers.iter().map(|server| url(server)).collect())
 }
 
 fn ask_kind(
@@ -198,8 +201,8 @@ fn password(
         _ => {}
     }
     let text = match known {
-        Some(_) => "Its password; empty is the one before",
-        None => "Its password",
+        Some(_) => "That account's password; empty is the one before",
+        None => "That account's password",
     };
     let typed = dialog.password(text)?.or_else(|| known.cloned());
     let needed = || Failure::new("A password is needed, and nothing is written.");

@@ -43,9 +43,10 @@ pub(super) fn init(wanted: Init, file: &Path, page: &mut Page<'_>) -> Ended {
     };
     if dialog.asks {
         dialog.page.line(format!(
-            "What is answered here is written to {} at the end. Enter takes what stands in brackets.",
+            "What is answered here is written to {} at the end.",
             file.display()
         ))?;
+        dialog.page.line("Enter takes what stands in brackets.")?;
     }
     let directory = directory(&wanted, folder, &mut dialog)?;
     let client = client(&wanted, folder, &directory, &mut dialog)?;
@@ -232,10 +233,8 @@ fn told(file: &Path, client: &Client, page: &mut Page<'_>) -> Ended {
             client.name()
         ))?;
     }
-    page.line(format!(
-        "On the gear: RADIUS by PAP, port 1812. {}",
-        client.advice()
-    ))?;
+    page.line("On the gear: RADIUS to this host, port 1812, by PAP.")?;
+    page.line(client.advice())?;
     page.gap()?;
     page.line("Next:")?;
     for (command, what) in [

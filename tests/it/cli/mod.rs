@@ -3,7 +3,9 @@
 mod control;
 mod desk;
 mod gear;
+mod import;
 mod init;
+mod nagios;
 mod start;
 mod usage;
 
