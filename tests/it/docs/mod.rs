@@ -2,6 +2,7 @@
 
 mod guide;
 mod monitoring;
+mod threats;
 
 use std::fs;
 use std::path::{Path, PathBuf};
