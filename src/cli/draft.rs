@@ -184,7 +184,7 @@ impl Draft {
             return Err(occupied(&there));
         }
         for folder in [Some(self.folder.as_path()), file.parent()] {
-            make_folder(folder.unwrap_or(Path::new("/")))?;
+            make_folder(folder.unwrap_or_else(|| Path::new("/")))?;
         }
         let mut written = Vec::new();
         let ended = self.write_all(file, &mut written);

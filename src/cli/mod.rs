@@ -144,7 +144,7 @@ fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
     match arguments.command {
         Command::Serve => serve::serve(file, page),
         Command::Demo { radius } => serve::demo(radius, page),
-        Command::Init(wanted) => init::init(wanted, file, page),
+        Command::Init(wanted) => init::init(&wanted, file, page),
         Command::Import(wanted) => import::import(wanted, page),
         Command::Check { probe } => check::check(file, probe, page),
         Command::Try(login) => wait(login::attempt(login, daemon, page)),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::gear::{Gear, Keys, networks};
+use super::gear::{Gear, Keys, each_once, networks};
 use super::ini::{self, Key, Section};
 use super::notes::Notes;
 use super::{Bind, Directory, House};
@@ -114,7 +114,7 @@ pub(super) fn read(file: &Path, text: &str) -> House {
     }
     if house.directories.len() > 1 {
         let place = sections.iter().find(|section| section.name == "ad_client2");
-        if let Some(section) = place.or(sections.first()) {
+        if let Some(section) = place.or_else(|| sections.first()) {
             house.notes.add(&section.place, "There are several directories: here the name decides which is asked (user@realm, DOMAIN\\user), not the gear. Give each its realms and domains; the first answers for bare names.");
         }
     }
@@ -215,7 +215,7 @@ fn servers(section: &Section, keys: &mut Keys, notes: &mut Notes) -> bool {
             false => format!("{scheme}://{host}:{port}"),
         }
     });
-    keys.list("servers", hosts.collect());
+    keys.list("servers", each_once(hosts));
     secure
 }
 
@@ -320,37 +320,39 @@ fn gear(section: &Section, server: &Server, house: &mut House) {
         );
         return;
     }
-    let (port, at) = (section.get("port"), section.get("interface"));
-    let value =
-        |key: Option<&Key>, usual: &str| key.map_or(usual.to_owned(), |key| key.value.clone());
-    let mut listen = listen_at(&value(at, ""), &value(port, PORT));
-    if listen.parse::<SocketAddr>().is_err() {
-        notes.add(&section.place, format!("[{}] listens at {listen}, which is no address with a port: it is the usual one here.", section.name));
-        listen = listen_at("", PORT);
-    }
+    let listen = listen(section, notes);
     if !house.listen.contains(&listen) {
         house.listen.push(listen);
     }
     let keys = policy(section, server, notes);
+    let boxes = boxes(section, &keys, notes);
+    if boxes.is_empty() {
+        let what = format!(
+            "[{}] has no client that could be carried over.",
+            section.name
+        );
+        notes.add(&section.place, what);
+    }
+    for gear in boxes {
+        house.clients.admit(gear, notes);
+    }
+}
+
+/// The clients of a section: boxes that share a secret are one to people.
+fn boxes(section: &Section, keys: &Keys, notes: &mut Notes) -> Vec<Gear> {
     let mut all: Vec<Gear> = Vec::new();
     for (number, address) in section.numbered("radius_ip") {
         let nets = networks(&address.value);
-        if nets.is_empty() {
-            notes.add(
-                &address.place,
-                format!("{:?} is no address: the client is left out.", address.value),
-            );
-            continue;
-        }
         let key = |name: &str| match number {
             "" => section.get(name),
             number => section.get(&format!("{name}_{number}")),
         };
-        let Some(secret) = key("radius_secret") else {
-            let why = match key("radius_secret_protected") {
-                Some(_) => "its secret can be read on that machine alone",
-                None => "it has no secret",
-            };
+        let why = match key("radius_secret_protected") {
+            _ if nets.is_empty() => "it is no address",
+            Some(_) => "its secret can be read on that machine alone",
+            None => "it has no secret",
+        };
+        let Some(secret) = key("radius_secret").filter(|_| !nets.is_empty()) else {
             notes.add(
                 &address.place,
                 format!("{} is left out: {why}.", address.value),
@@ -358,7 +360,6 @@ fn gear(section: &Section, server: &Server, house: &mut House) {
             continue;
         };
         let secret = Secret::from(secret.value.as_str());
-        // Boxes that share a secret are one to people.
         match all.iter_mut().find(|gear| gear.secret == secret) {
             Some(gear) => gear.addresses.extend(nets),
             None => all.push(Gear {
@@ -370,18 +371,27 @@ fn gear(section: &Section, server: &Server, house: &mut House) {
             }),
         }
     }
-    if all.is_empty() {
-        notes.add(
-            &section.place,
-            format!(
-                "[{}] has no client that could be carried over.",
-                section.name
-            ),
-        );
+    all
+}
+
+/// Where a section listens.
+fn listen(section: &Section, notes: &mut Notes) -> String {
+    let value = |key: &str| section.get(key).map(|key| key.value.as_str());
+    let listen = listen_at(
+        value("interface").unwrap_or_default(),
+        value("port").unwrap_or(PORT),
+    );
+    if listen.parse::<SocketAddr>().is_ok() {
+        return listen;
     }
-    for gear in all {
-        house.clients.admit(gear, notes);
-    }
+    notes.add(
+        &section.place,
+        format!(
+            "[{}] listens at {listen}, which is no address with a port: it is the usual one here.",
+            section.name
+        ),
+    );
+    listen_at("", PORT)
 }
 
 fn listen_at(interface: &str, port: &str) -> String {

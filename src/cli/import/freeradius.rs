@@ -6,7 +6,7 @@ use std::path::Path;
 use ipnet::IpNet;
 
 use super::braces::{self, Item, Section};
-use super::gear::{Gear, Keys, networks};
+use super::gear::{Gear, Keys, each_once, networks};
 use super::notes::{Notes, Place};
 use super::{Bind, Directory, House, base_of};
 use crate::cli::Failure;
@@ -229,18 +229,7 @@ fn directory(section: &Section, house: &mut House) {
     let in_clear = servers.iter().any(|server| server.starts_with("ldap://"));
     keys.list("servers", servers);
     keys.text("base", base.to_owned());
-    let bind = match (section.get("identity"), section.get("password")) {
-        (Some(identity), Some(password)) => {
-            keys.text("bind-dn", identity.to_owned());
-            Bind::Password(Secret::from(password))
-        }
-        (Some(identity), None) => {
-            keys.text("bind-dn", identity.to_owned());
-            notes.add(&section.place, "The password of the account that searches is not known: write it into the file that password-file names.");
-            Bind::Unknown
-        }
-        (None, _) => Bind::Anonymous,
-    };
+    let bind = bind(section, &mut keys, notes);
     for user in section.sections("user") {
         if let Some((_, Some(filter), place)) = user.pairs().find(|(key, ..)| *key == "filter") {
             filter_of(filter, place, &mut keys, notes);
@@ -278,19 +267,35 @@ fn directory(section: &Section, house: &mut House) {
     });
 }
 
+/// The account that searches.
+fn bind(section: &Section, keys: &mut Keys, notes: &mut Notes) -> Bind {
+    match (section.get("identity"), section.get("password")) {
+        (Some(identity), Some(password)) => {
+            keys.text("bind-dn", identity.to_owned());
+            Bind::Password(Secret::from(password))
+        }
+        (Some(identity), None) => {
+            keys.text("bind-dn", identity.to_owned());
+            notes.add(&section.place, "The password of the account that searches is not known: write it into the file that password-file names.");
+            Bind::Unknown
+        }
+        (None, _) => Bind::Anonymous,
+    }
+}
+
 fn servers(section: &Section) -> Vec<String> {
     let port = section.get("port").filter(|port| *port != "389");
     let named = section.pairs().filter(|(key, ..)| *key == "server");
     let named = named.flat_map(|(_, value, _)| value.unwrap_or_default().split([' ', ',']));
-    let servers: Vec<String> = named
-        .filter(|server| !server.is_empty())
-        .map(|server| match (server.contains("://"), port) {
+    let servers = named.filter(|server| !server.is_empty()).map(|server| {
+        match (server.contains("://"), port) {
             (true, _) => server.trim_end_matches('/').to_owned(),
             (false, Some("636")) => format!("ldaps://{server}"),
             (false, Some(port)) => format!("ldap://{server}:{port}"),
             (false, None) => format!("ldap://{server}"),
-        })
-        .collect();
+        }
+    });
+    let servers = each_once(servers);
     match servers.is_empty() {
         true => vec!["ldap://localhost".to_owned()],
         false => servers,

@@ -177,6 +177,12 @@ impl Clients {
     }
 }
 
+/// Texts in their order, without those that came before.
+pub(super) fn each_once(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    texts.filter(|text| known.insert(text.clone())).collect()
+}
+
 /// A host without its length.
 fn shown(net: &IpNet) -> String {
     if net.prefix_len() == net.max_prefix_len() {

@@ -266,7 +266,7 @@ fn write_rules(members: &[String], draft: &mut Draft) {
 
 /// Where the file is, for messages.
 fn base_of(path: &Path) -> PathBuf {
-    path.parent().unwrap_or(Path::new("")).to_owned()
+    path.parent().map(Path::to_owned).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -26,12 +26,12 @@ const ROUNDS: u8 = 10;
 /// What stands for gear while only the directory is known.
 const NO_CLIENT: &str = "no-gear-yet";
 
-pub(super) fn init(wanted: Init, file: &Path, page: &mut Page<'_>) -> Ended {
+pub(super) fn init(wanted: &Init, file: &Path, page: &mut Page<'_>) -> Ended {
     if page.is_json() && !wanted.yes {
         return Err(Failure::usage("--json asks nobody: it needs --yes."));
     }
     let file = &std::path::absolute(file)?;
-    let folder = file.parent().unwrap_or(Path::new("/"));
+    let folder = file.parent().unwrap_or_else(|| Path::new("/"));
     // Said before anybody answers questions in vain.
     if let Some(there) = Draft::new(folder).in_the_way(file) {
         return Err(occupied(&there));
@@ -48,8 +48,8 @@ pub(super) fn init(wanted: Init, file: &Path, page: &mut Page<'_>) -> Ended {
         ))?;
         dialog.page.line("Enter takes what stands in brackets.")?;
     }
-    let directory = directory(&wanted, folder, &mut dialog)?;
-    let client = client(&wanted, folder, &directory, &mut dialog)?;
+    let directory = directory(wanted, folder, &mut dialog)?;
+    let client = client(wanted, folder, &directory, &mut dialog)?;
     let draft = draft(folder, &directory, Some(&client));
     draft.write(file)?;
     told(file, &client, page)
