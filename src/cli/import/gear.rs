@@ -107,6 +107,7 @@ impl Clients {
         let why = match gear.secret.len() {
             _ if gear.addresses.is_empty() => Some("no address is left"),
             0 => Some("it has no secret"),
+            _ if is_blank(&gear.secret) => Some("its secret is blank"),
             length if length > SECRET_OCTETS => Some("its secret is too long"),
             _ if self.gear.len() == MOST => Some("there are too many clients"),
             _ => None,
@@ -190,6 +191,12 @@ fn shown(net: &IpNet) -> String {
     } else {
         net.to_string()
     }
+}
+
+fn is_blank(secret: &Secret) -> bool {
+    secret
+        .expose_str()
+        .is_some_and(|text| text.trim().is_empty())
 }
 
 fn is_wide(net: &IpNet) -> bool {

@@ -338,7 +338,7 @@ mod tests {
             let file = folder.path().join("clients.conf");
             std::fs::write(&file, format!("client \"{name}\" {{\n ipaddr = {address}\n secret = \"{secret}\"\n}}\n")).unwrap();
             let house = freeradius::read(&file).unwrap();
-            prop_assert_eq!(house.clients.count(), 1);
+            prop_assert_eq!(house.clients.count(), usize::from(!secret.trim().is_empty()));
             let faults = faults(house);
             prop_assert!(faults.is_empty(), "{:#?}", faults);
         }
