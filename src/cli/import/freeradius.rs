@@ -24,6 +24,8 @@ const POLICY: [&str; 6] = [
     "huntgroups",
     "policy.d",
 ];
+/// Most names of hosts that are looked up: each may take seconds.
+const LOOK_UPS: usize = 50;
 /// Every host of IPv4, as `*` has it.
 const EVERYBODY: &str = "0.0.0.0/0";
 /// Levels of sections in which clients and modules are looked for: `modules { ldap { … } }`, `server { client … }`.
@@ -96,7 +98,7 @@ fn carry(within: &Section, house: &mut House, levels: u8) {
 
 fn client(section: &Section, house: &mut House) {
     let notes = &mut house.notes;
-    let addresses = addresses(section, notes);
+    let addresses = addresses(section, &mut house.looked_up, notes);
     let Some(secret) = section.get("secret").filter(|secret| !secret.is_empty()) else {
         notes.add(
             &section.place,
@@ -165,7 +167,7 @@ fn judge(key: &str, value: Option<&str>, place: &Place, keys: &mut Keys, notes: 
 }
 
 /// Where a client asks from: its keys, or its name as of old.
-fn addresses(section: &Section, notes: &mut Notes) -> Vec<IpNet> {
+fn addresses(section: &Section, looked: &mut usize, notes: &mut Notes) -> Vec<IpNet> {
     let given = ["ipaddr", "ipv4addr", "ipv6addr"]
         .into_iter()
         .filter_map(|key| section.get(key));
@@ -182,7 +184,8 @@ fn addresses(section: &Section, notes: &mut Notes) -> Vec<IpNet> {
             (address, _) => address.to_owned(),
         };
         let mut nets = networks(&text);
-        if nets.is_empty() {
+        if nets.is_empty() && *looked < LOOK_UPS {
+            *looked += 1;
             nets = looked_up(address, &section.place, notes);
         }
         all.extend(nets);

@@ -47,6 +47,8 @@ struct House {
     clients: Clients,
     /// Groups whose members alone may log in.
     members: Vec<String>,
+    /// Names of hosts that were looked up.
+    looked_up: usize,
     notes: Notes,
 }
 
@@ -139,6 +141,7 @@ impl Written {
             clients,
             members,
             notes,
+            ..
         } = house;
         let mut draft = Draft::new(folder);
         draft.remark("Carried over by sekisho import. `sekisho check` says whether it is right, sekisho.toml(5) what each key means.");

@@ -79,6 +79,11 @@ impl Client {
         self.secret.expose_str().filter(|_| self.made)
     }
 
+    /// How it hands over what was typed, as `method` has it.
+    pub(super) fn method(&self) -> &'static str {
+        self.profile.method.as_str()
+    }
+
     /// What makes the gear wait for a person.
     pub(super) fn advice(&self) -> &'static str {
         self.profile.raise

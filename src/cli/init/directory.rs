@@ -61,18 +61,13 @@ impl Directory {
             &suggested_base(kind, &domain),
             (|before| &before.base, &wanted.base),
         )?;
-        let bind_dn = text(
-            "The account that searches, or none",
-            "--bind-dn",
-            &suggested_bind(kind, &domain),
-            (|before| &before.bind_dn, &wanted.bind_dn),
-        )?;
         let realm = text(
             "What people may type behind an @, or none",
             "--realm",
             suggested_realm,
             (|before| &before.realm, &wanted.realm),
         )?;
+        let suggested_bind = suggested_bind(kind, &domain);
         let domain = match kind {
             Kind::Ad => text(
                 "What they may type before a \\, or none",
@@ -82,6 +77,12 @@ impl Directory {
             )?,
             Kind::Openldap | Kind::Ds389 => NONE.to_owned(),
         };
+        let bind_dn = text(
+            "The account that searches, or none",
+            "--bind-dn",
+            &suggested_bind,
+            (|before| &before.bind_dn, &wanted.bind_dn),
+        )?;
         Ok(Self {
             password: password(&bind_dn, wanted, before, dialog)?,
             kind,

@@ -233,7 +233,14 @@ fn told(file: &Path, client: &Client, page: &mut Page<'_>) -> Ended {
             client.name()
         ))?;
     }
-    page.line("On the gear: RADIUS to this host, port 1812, by PAP.")?;
+    let method = client.method();
+    page.line(format!(
+        "On the gear: RADIUS to this host, port 1812, by {}.",
+        method.to_uppercase()
+    ))?;
+    if method == "eap" {
+        page.line("It needs a certificate: see [eap] in sekisho.toml(5).")?;
+    }
     page.line(client.advice())?;
     page.gap()?;
     page.line("Next:")?;

@@ -297,8 +297,8 @@ fn a_person_is_asked_again_where_something_is_wrong() {
         &slapd.url(),
         "none",
         "ou=peple,dc=example,dc=ac,dc=jp",
-        SERVICE_DN,
         "example.ac.jp",
+        SERVICE_DN,
         SERVICE_PASSWORD,
         // The base is not there.
         "y",
