@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use sekisho::config;
 use tempfile::TempDir;
 
+use super::control::SEED;
 use super::{json, write};
-use crate::support::daemon::mode;
+use crate::support::daemon::{code, mode, wait};
 use crate::support::ds389::{self, Ds389};
+use crate::support::nas::Nas;
+use crate::support::ports;
 use crate::support::samba::{self, Samba};
 use crate::support::slapd::{BASE, SERVICE_DN, SERVICE_PASSWORD, Slapd, person, person_with};
 
@@ -148,6 +152,76 @@ fn options_alone_make_a_configuration_that_is_right_and_private() {
     ] {
         assert!(told.contains(command), "{command}");
     }
+}
+
+/// A daemon that was started from what `init` wrote.
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _killed = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+#[test]
+fn what_is_written_lets_somebody_in() {
+    let slapd = Slapd::start(&person("taro", "taro-password"));
+    let etc = Etc::new();
+    let password = password_file(etc.0.path(), SERVICE_PASSWORD);
+    let url = slapd.url();
+    let words = [
+        "--yes",
+        "--server",
+        &url,
+        "--base",
+        "ou=people,dc=example,dc=ac,dc=jp",
+        "--bind-dn",
+        SERVICE_DN,
+        "--password-file",
+        &password,
+        "--address",
+        "127.0.0.1",
+    ];
+    etc.init(&words, "");
+    // The usual ports and places are the machine's: everything else stays as it was written.
+    let ports = [(); 3].map(|()| ports::free());
+    let text = etc.text("sekisho.toml");
+    let text = text
+        .replace("[::]:1812", &format!("127.0.0.1:{}", ports[0]))
+        .replace("[::]:1813", &format!("127.0.0.1:{}", ports[1]))
+        .replace("127.0.0.1:9812", &format!("127.0.0.1:{}", ports[2]));
+    fs::write(etc.path("sekisho.toml"), text).unwrap();
+    let at = etc.0.path().display();
+    fs::create_dir(etc.path("conf.d")).unwrap();
+    let places = format!(
+        "[store]\nfolder = \"{at}/store\"\n[control]\nsocket = \"{at}/control.sock\"\n[log]\nto = \"stderr\"\n"
+    );
+    write(&etc.path("conf.d"), "places.toml", &places);
+    let _served = Served(
+        Command::new(env!("CARGO_BIN_EXE_sekisho"))
+            .arg("serve")
+            .arg("--config")
+            .arg(etc.path("sekisho.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(etc.0.path().join("log")).unwrap())
+            .spawn()
+            .unwrap(),
+    );
+    wait(
+        || etc.run("status", &["--nagios"], "").status.code() == Some(0),
+        || fs::read_to_string(etc.0.path().join("log")).unwrap(),
+    );
+    let enrol = ["enrol-totp", "taro", "--secret-file", "-", "--unproven"];
+    let output = etc.run("user", &enrol, SEED);
+    assert!(output.status.success(), "{}", said(&output));
+    let server = SocketAddr::from(([127, 0, 0, 1], ports[0]));
+    let nas = Nas::new(server, etc.text("vpn.secret").trim_end());
+    assert!(nas.login("taro", "taro-password000000").rejected());
+    let typed = format!("taro-password{}", code(SEED, 0));
+    assert!(nas.login("taro", &typed).accepted());
 }
 
 #[test]
