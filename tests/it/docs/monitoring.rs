@@ -13,6 +13,8 @@ use sekisho::telemetry::{Discard, LogTo, Settings, Telemetry};
 use super::{read, root};
 
 const RULES: &str = "config/monitoring/sekisho.rules.yml";
+/// When the alerts fire.
+const WHEN: &str = "tests/it/docs/alerts.yml";
 const DASHBOARD: &str = "config/monitoring/grafana.json";
 
 /// Every metric with something in it, as the page shows it.
@@ -207,11 +209,18 @@ fn every_alert_has_a_runbook_and_a_row_in_the_manual() {
 
 #[test]
 #[ignore = "needs prometheus: tests/run --all"]
-fn prometheus_takes_the_rules() {
-    let output = Command::new("promtool")
-        .args(["check", "rules", RULES])
-        .current_dir(root())
-        .output()
-        .expect("package prometheus is installed");
-    assert!(output.status.success(), "{output:?}");
+fn prometheus_takes_the_rules_and_alerts_when_it_should() {
+    for words in [["check", "rules", RULES], ["test", "rules", WHEN]] {
+        let output = Command::new("promtool")
+            .args(words)
+            .current_dir(root())
+            .output()
+            .expect("package prometheus is installed");
+        assert!(
+            output.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
 }
