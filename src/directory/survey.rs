@@ -34,7 +34,7 @@ pub struct Content {
     pub groups: Vec<Arc<str>>,
 }
 
-/// The first people that a server shows, [`SAMPLE`] at most.
+/// The first people that a server shows, a hundred at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
     /// How many there are.
