@@ -52,6 +52,11 @@ pub(super) enum Command {
         #[arg(long, value_name = "ADDRESS:PORT")]
         radius: Option<SocketAddr>,
     },
+    /// Ask for the directory and the first gear, look whether they are so, and write the configuration.
+    Init(Init),
+    /// Carry the configuration of another RADIUS server over, and say what of it could not be.
+    #[command(subcommand)]
+    Import(Import),
     /// Read the configuration as the daemon would and report every fault.
     Check {
         /// Also connect to what the configuration names and say what was seen.
@@ -91,7 +96,7 @@ pub(super) enum Command {
     #[command(subcommand)]
     Client(Client),
     /// Say how the running daemon is; exits 1 if it cannot decide logins.
-    Status,
+    Status(StatusWanted),
     /// Make the running daemon read its configuration anew.
     Reload,
     /// Make secrets.
@@ -118,6 +123,106 @@ pub(super) enum Command {
     /// Change the master key.
     #[command(subcommand)]
     Key(Key),
+}
+
+/// What `init` would ask.
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Ask nothing: what no option says is as the questions suggest.
+    #[arg(long, short = 'y')]
+    pub(super) yes: bool,
+    /// Write without looking at the directory.
+    #[arg(long)]
+    pub(super) no_probe: bool,
+    /// The kind of directory.
+    #[arg(long, value_enum)]
+    pub(super) kind: Option<Kind>,
+    /// A server of the directory, as ldaps://HOST or HOST; once for each, in order of preference.
+    #[arg(long = "server", value_name = "URL")]
+    pub(super) servers: Vec<String>,
+    /// The file of the CA that signed the servers' certificates, if the system does not know it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<String>,
+    /// People are found under this DN.
+    #[arg(long, value_name = "DN")]
+    pub(super) base: Option<String>,
+    /// The account that searches; "none" searches anonymously.
+    #[arg(long, value_name = "DN")]
+    pub(super) bind_dn: Option<String>,
+    /// Read its password from the first line of this file (- is standard input) instead of asking.
+    #[arg(long, value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
+    /// What people may type behind an @; "none" if nothing.
+    #[arg(long)]
+    pub(super) realm: Option<String>,
+    /// The Windows domain that people may type before a \, for Active Directory; "none" if nothing.
+    #[arg(long)]
+    pub(super) domain: Option<String>,
+    /// What to call the first gear.
+    #[arg(long, value_name = "NAME")]
+    pub(super) client: Option<String>,
+    /// An address or network it asks from; once for each.
+    #[arg(long = "address", value_name = "ADDRESS")]
+    pub(super) addresses: Vec<String>,
+    /// Its make; see PROFILES in sekisho.toml(5).
+    #[arg(long, value_name = "PROFILE", value_parser = profiles())]
+    pub(super) profile: Option<String>,
+    /// Read the secret shared with it from the first line of this file (- is standard input) instead of making one.
+    #[arg(long, value_name = "FILE")]
+    pub(super) secret_file: Option<PathBuf>,
+}
+
+/// How `status` says it.
+#[derive(Debug, Args)]
+pub(super) struct StatusWanted {
+    /// As a monitoring plugin: one line with figures; exits 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).
+    #[arg(long)]
+    pub(super) nagios: bool,
+    /// Warn when the store has so many MiB.
+    #[arg(long, value_name = "MIB", requires = "nagios")]
+    pub(super) warning_size: Option<u64>,
+    /// Be critical when it has so many.
+    #[arg(long, value_name = "MIB", requires = "nagios")]
+    pub(super) critical_size: Option<u64>,
+    /// Warn when the daemon's answer took so long.
+    #[arg(long, value_name = "MS", requires = "nagios")]
+    pub(super) warning_time: Option<u64>,
+    /// Be critical when it took so long.
+    #[arg(long, value_name = "MS", requires = "nagios")]
+    pub(super) critical_time: Option<u64>,
+}
+
+/// What is carried over. Without --out the result is shown and nothing is written; secrets are never shown.
+#[derive(Debug, Subcommand)]
+pub(super) enum Import {
+    /// authproxy.cfg of Duo's authentication proxy.
+    Duo {
+        /// The file.
+        file: PathBuf,
+        /// Write the result here, and its secrets in files beside it.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// clients.conf and the module ldap of FreeRADIUS.
+    Freeradius {
+        /// Its folder, such as /etc/freeradius/3.0, or a file.
+        path: PathBuf,
+        /// Write the result here, and its secrets in files beside it (or, from within conf.d, one folder above).
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// A kind of directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Kind {
+    /// OpenLDAP, or another that names people by uid.
+    Openldap,
+    /// Active Directory, or Samba.
+    Ad,
+    /// 389 Directory Server.
+    #[value(name = "389")]
+    Ds389,
 }
 
 /// The login of `try`.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::terminal::{Page, plain};
 use super::{Ended, Exit, one_thread};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{self, Fault};
+use crate::config::{self, Fault, Settings};
 use crate::daemon::{self, Probed, Watched};
 
 pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
@@ -35,10 +35,7 @@ pub(super) fn check(file: &Path, probe: bool, page: &mut Page<'_>) -> Ended {
         }))?;
         return Ok(exit);
     }
-    for warning in &settings.warnings {
-        let word = page.fair("warning");
-        tell(warning, &word, page)?;
-    }
+    warnings(&settings, page)?;
     for certificate in &certificates {
         tell_certificate(certificate, now, page)?;
     }
@@ -63,6 +60,15 @@ fn tell_certificate(certificate: &Watched, now: Timestamp, page: &mut Page<'_>) 
     for said in certificate.ending(now).into_iter().chain(lacks) {
         let word = page.fair("warning");
         page.line(format!("{word}: {}", plain(&said)))?;
+    }
+    Ok(())
+}
+
+/// Tells what may be meant otherwise than written.
+pub(super) fn warnings(settings: &Settings, page: &mut Page<'_>) -> io::Result<()> {
+    for warning in &settings.warnings {
+        let word = page.fair("warning");
+        tell(warning, &word, page)?;
     }
     Ok(())
 }
@@ -115,7 +121,8 @@ pub(super) fn in_lines(faults: &[Fault]) -> String {
     lines.join("\n")
 }
 
-fn seen(part: &Probed, page: &mut Page<'_>) -> io::Result<()> {
+/// What was seen of a part.
+pub(super) fn seen(part: &Probed, page: &mut Page<'_>) -> io::Result<()> {
     let word = match &part.fault {
         None => page.good(&plain(part.seen.as_deref().unwrap_or("answers"))),
         Some(fault) => page.bad(&format!("fails: {}", plain(fault))),

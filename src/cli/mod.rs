@@ -5,8 +5,12 @@
 mod args;
 mod cert;
 mod check;
+mod draft;
 mod enrol;
+mod import;
+mod init;
 mod login;
+mod nagios;
 mod people;
 mod serve;
 mod sessions;
@@ -34,8 +38,12 @@ use terminal::Page;
 pub enum Exit {
     /// It was done; for `try`: accepted; for `status`: ready.
     Done = 0,
-    /// It was not.
+    /// It was not; for `status --nagios`: WARNING.
     Failed = 1,
+    /// For `status --nagios` alone: CRITICAL.
+    Critical = 2,
+    /// For `status --nagios` alone: UNKNOWN.
+    Unknown = 3,
     /// The arguments make no command (EX_USAGE of sysexits).
     Usage = 64,
     /// The configuration has faults (EX_CONFIG of sysexits).
@@ -138,6 +146,8 @@ fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
     match arguments.command {
         Command::Serve => serve::serve(file, page),
         Command::Demo { radius } => serve::demo(radius, page),
+        Command::Init(wanted) => init::init(&wanted, file, page),
+        Command::Import(wanted) => import::import(wanted, page),
         Command::Check { probe } => check::check(file, probe, page),
         Command::Try(login) => wait(login::attempt(login, daemon, page)),
         Command::Why { about, rows } => wait(why::tell(about, rows, daemon, page)),
@@ -152,7 +162,7 @@ fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
         }
         Command::User(command) => wait(people::user(command, daemon, page)),
         Command::Client(args::Client::List) => wait(upkeep::clients(daemon, page)),
-        Command::Status => wait(upkeep::status(daemon, page)),
+        Command::Status(wanted) => status(&wanted, daemon, page),
         Command::Reload => wait(upkeep::reload(daemon, page)),
         Command::Secret(args::SecretCommand::New { length }) => upkeep::new_secret(length, page),
         Command::Cert(command) => cert::cert(command, file, page),
@@ -162,6 +172,20 @@ fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
         }
         Command::Key(args::Key::Rotate) => wait(upkeep::rotate_key(daemon, page)),
     }
+}
+
+fn status(wanted: &args::StatusWanted, daemon: &DaemonAt, page: &mut Page<'_>) -> Ended {
+    if !wanted.nagios {
+        return wait(upkeep::status(daemon, page));
+    }
+    if page.is_json() {
+        return Err(Failure::usage("--nagios is not --json."));
+    }
+    let thresholds = nagios::Thresholds {
+        size: [wanted.warning_size, wanted.critical_size],
+        time: [wanted.warning_time, wanted.critical_time],
+    };
+    wait(nagios::status(thresholds, daemon, page))
 }
 
 /// Runs a command that asks one thing after the other.

@@ -15,7 +15,7 @@ use crate::control::{
     Answer, Ask, CertificateShown, ClientSeen, ClientShown, Seen, ServerShown, Status,
 };
 use crate::daemon::StoreError;
-use crate::secret::random_array;
+use crate::secret::{Secret, random_array};
 use crate::{config, daemon};
 
 /// Milliseconds by which a measured patience may differ from the configured one: a packet on its way, a clock's step.
@@ -337,17 +337,24 @@ fn unrestored(backup: &Path, error: &StoreError) -> Failure {
 }
 
 pub(super) fn new_secret(length: u16, page: &mut Page<'_>) -> Ended {
+    let secret = random_secret(length)?;
+    let shown = secret.expose_str().unwrap_or_default();
+    if page.is_json() {
+        page.object(&json!({ "secret": shown }))?;
+    } else {
+        page.line(shown)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// A secret of so many random octets, in letters, digits, `-` and `_`, which every make of gear takes.
+pub(super) fn random_secret(length: u16) -> Result<Secret, Failure> {
     let random: Zeroizing<[u8; 64]> = Zeroizing::new(random_array());
     let octets = random
         .get(..usize::from(length))
         .ok_or_else(|| Failure::usage("A secret has 16 to 64 octets."))?;
-    let secret = Zeroizing::new(BASE64URL_NOPAD.encode(octets));
-    if page.is_json() {
-        page.object(&json!({ "secret": secret.as_str() }))?;
-    } else {
-        page.line(secret.as_str())?;
-    }
-    Ok(Exit::Done)
+    let text = BASE64URL_NOPAD.encode(octets);
+    Ok(Secret::new(text.into_bytes()))
 }
 
 /// Says that something was done.

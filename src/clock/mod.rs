@@ -2,11 +2,15 @@
 //!
 //! The only place that reads the system's clocks. Not here: timers, which are tokio's.
 
+mod steps;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+pub use steps::Steps;
 
 /// A moment of civil time: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 #[derive(

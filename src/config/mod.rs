@@ -34,7 +34,9 @@ use fault::{Reach, Readers, Report, Source};
 use reader::Table;
 
 // What `profile` names, for those who show it or imitate it.
-pub use crate::server::{Again, Dialogue, PROFILES, Profile, Signs, StationForm, StationSource};
+pub use crate::server::{
+    Again, Dialogue, GENERIC, PROFILES, Profile, Signs, StationForm, StationSource,
+};
 
 /// What the daemon starts from.
 #[derive(Clone, Debug)]

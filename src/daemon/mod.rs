@@ -40,7 +40,7 @@ const HEALTH: Duration = Duration::from_secs(5);
 pub use crate::store::Error as StoreError;
 pub use certificate::{Certificate, Lack, Role, SERVER_DAYS, Unreadable};
 pub use certificates::{Watched, chains, watched};
-pub use offline::{Probed, probe, restore};
+pub use offline::{Probed, probe, probe_directories, restore};
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -229,6 +229,7 @@ async fn first_ended(tasks: &mut Vec<(&'static str, tokio::task::JoinHandle<()>)
 async fn upkeep(rooms: Arc<Rooms>, stop: CancellationToken) {
     let mut sweeps = interval(UPKEEP);
     let mut looks = interval(HEALTH);
+    let mut steps = rooms.clock_steps();
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -239,6 +240,9 @@ async fn upkeep(rooms: Arc<Rooms>, stop: CancellationToken) {
                 rooms.sweep().await;
             }
             _ = looks.tick() => {
+                if let Some(millis) = steps.look() {
+                    rooms.telemetry.clock_step(millis);
+                }
                 if !rooms.tell_health() {
                     log::error!("the store's writer has ended: the daemon cannot go on");
                     return;

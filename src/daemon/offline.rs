@@ -17,7 +17,7 @@ use crate::account::TypedName;
 use crate::channel::Channels;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::directory::{self, Directory, Found, People};
+use crate::directory::{self, Directory, Found, People, Sample};
 use crate::server;
 use crate::store;
 
@@ -58,6 +58,14 @@ impl Probed {
 /// gateway and looks at the store's files, changing nothing.
 pub async fn probe(settings: &Settings) -> Vec<Probed> {
     let mut probed = vec![probe_store(&settings.store)];
+    probed.extend(probe_directories(settings).await);
+    probed.extend(probe_gateways(settings).await);
+    probed
+}
+
+/// Connects to every directory server and looks for people and the groups that the configuration names.
+pub async fn probe_directories(settings: &Settings) -> Vec<Probed> {
+    let mut probed = Vec::new();
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let mut groups = Groups::named_in(&settings.access);
     for directory in &settings.directories {
@@ -83,7 +91,6 @@ pub async fn probe(settings: &Settings) -> Vec<Probed> {
     }
     stop.cancel();
     probed.extend(groups.probed());
-    probed.extend(probe_gateways(settings).await);
     probed
 }
 
@@ -110,8 +117,9 @@ async fn probe_directory(
                 None => Err(server.health.last_error.unwrap_or_else(slow)),
                 Some(content) => {
                     groups.found(&content.groups);
-                    judge(settings, content.people).and_then(|found| {
-                        match remembers && !content.dated {
+                    let dated = content.sample.dated > 0;
+                    judge(settings, content.people, content.sample).and_then(|found| {
+                        match remembers && !dated {
                             true => Err(format!("{found}, but not when any of them changed the password: no station is remembered (see remember)")),
                             false => Ok(found),
                         }
@@ -155,10 +163,13 @@ async fn probe_checks(
 }
 
 /// What was seen of people, in words.
-fn judge(settings: &directory::Settings, people: People) -> Result<String, String> {
+fn judge(settings: &directory::Settings, people: People, sample: Sample) -> Result<String, String> {
     let base = &settings.base;
     match people {
-        People::Found => Ok(format!("answers, and finds people under {base}")),
+        People::Found => Ok(format!(
+            "answers, and finds people under {base}: {}",
+            sample_words(settings, sample)
+        )),
         People::NoBase => Err(format!(
             "answers, but base {base} is not there, or the service account may not read it"
         )),
@@ -173,6 +184,29 @@ fn judge(settings: &directory::Settings, people: People) -> Result<String, Strin
             ),
         }),
     }
+}
+
+/// What is known of them, and what that means.
+fn sample_words(settings: &directory::Settings, sample: Sample) -> String {
+    let number = match (sample.people, sample.more) {
+        (people, true) => format!("{people} and more"),
+        (people, false) => people.to_string(),
+    };
+    let id = settings.id_attribute.as_deref().or(sample.id);
+    let id = id.unwrap_or("unknown");
+    let numbers = match (sample.with_phone, sample.more) {
+        (0, _) => "nobody's".to_owned(),
+        (some, false) => format!("that of {some}"),
+        (some, true) => format!("that of {some} of {}", sample.people),
+    };
+    let changes = match sample.dated {
+        0 => "is not told, so no station can be remembered",
+        some if some < sample.people => "is told of some",
+        _ => "is told",
+    };
+    format!(
+        "{number}; stable id {id}; telephone number: {numbers}; when a password was changed {changes}"
+    )
 }
 
 /// The groups that the configuration names, and which of them some directory shows.

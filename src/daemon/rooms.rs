@@ -15,7 +15,7 @@ use super::certificates::{self, Certificates};
 use super::replies::{self, Replies};
 use crate::access::{self, Access, Setup};
 use crate::channel::{Channels, VapidKey};
-use crate::clock::Clock;
+use crate::clock::{Clock, Steps};
 use crate::config;
 use crate::control::{self, CertificateShown, ClientShown, Doors};
 use crate::directory::{self, Directory};
@@ -298,6 +298,11 @@ impl Rooms {
             }
         }
         self.store.running()
+    }
+
+    /// Where the clock is looked at for steps.
+    pub(super) fn clock_steps(&self) -> Steps {
+        Steps::new(self.clock.clone())
     }
 
     /// Closes directories and store, when nothing is in work any more.

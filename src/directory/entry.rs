@@ -99,6 +99,12 @@ pub(super) fn person(found: &Attributes, settings: &Settings, now: Timestamp) ->
     })
 }
 
+/// The attribute in which an entry has a stable id, where none is configured.
+pub(super) fn own_id(found: &Attributes) -> Option<&'static str> {
+    IDS.into_iter()
+        .find(|name| stable_id(found, name).is_some())
+}
+
 fn stable_id(found: &Attributes, name: &str) -> Option<String> {
     let value = found.all(name).next()?;
     if value.is_empty() || value.len() > MAX_ID {

@@ -38,7 +38,7 @@ pub use dn::same_dn_form;
 #[doc(hidden)]
 pub use overheard::{Heard, overhear};
 pub use settings::{Groups, Protection, Server, Settings};
-pub use survey::{Content, People, Surveyed};
+pub use survey::{Content, People, Sample, Surveyed};
 
 use failure::Failure;
 use groups::Parents;

@@ -11,8 +11,8 @@ use super::protocol::{Filter, Query, Scope, Selection};
 use super::server::Host;
 use super::{Directory, Inner, ServerHealth};
 
-/// People looked at.
-const SOME: usize = 16;
+/// People that are looked at: enough to tell whether an attribute is kept, in one answer of some hundred kilobytes at most.
+const SAMPLE: usize = 100;
 
 /// One server, and what it shows.
 #[derive(Clone, Debug)]
@@ -28,10 +28,25 @@ pub struct Surveyed {
 pub struct Content {
     /// Whether people can be found.
     pub people: People,
-    /// Whether it is told of any of the people looked at when the password was changed: some have never changed it.
-    pub dated: bool,
+    /// The people that were looked at.
+    pub sample: Sample,
     /// Of the groups that were asked about, those that are there.
     pub groups: Vec<Arc<str>>,
+}
+
+/// The first people that a server shows, a hundred at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// How many there are.
+    pub people: usize,
+    /// Whether there are more.
+    pub more: bool,
+    /// The attribute that is their stable id, as the first of them has it.
+    pub id: Option<&'static str>,
+    /// How many of them say when their password was changed.
+    pub dated: usize,
+    /// How many have a telephone number.
+    pub with_phone: usize,
 }
 
 /// Whether people can be found.
@@ -71,7 +86,7 @@ impl Directory {
 
 impl Inner {
     async fn content(&self, host: &Arc<Host>, groups: &[Arc<str>]) -> Result<Content, Failure> {
-        let (people, dated) = self.people_at(host).await?;
+        let (people, sample) = self.people_at(host).await?;
         let mut there = Vec::new();
         for group in groups {
             if self.is_there(host, group).await? {
@@ -80,37 +95,41 @@ impl Inner {
         }
         Ok(Content {
             people,
-            dated,
+            sample,
             groups: there,
         })
     }
 
-    async fn people_at(&self, host: &Arc<Host>) -> Result<(People, bool), Failure> {
+    async fn people_at(&self, host: &Arc<Host>) -> Result<(People, Sample), Failure> {
         if !self.is_there(host, &self.settings.base).await? {
-            return Ok((People::NoBase, false));
+            return Ok((People::NoBase, Sample::default()));
         }
         let query = Query {
             base: &self.settings.base,
             scope: Scope::Subtree,
             filter: self.user_filter.anybody(),
             attributes: &self.attributes,
-            limit: SOME,
+            limit: SAMPLE,
         };
         let answer = host.search(&query, self.patience()).await?;
         let now = self.clock.now();
-        let some = answer.entries.iter();
-        let mut some = some.map(|found| entry::person(found, &self.settings, now));
-        Ok(match some.next() {
-            None => (People::Nobody, false),
-            Some(None) => (People::NoStableId, false),
-            Some(Some(first)) => {
-                let mut all = [Some(first)].into_iter().chain(some).flatten();
-                (
-                    People::Found,
-                    all.any(|person| person.password_changed.is_some()),
-                )
-            }
-        })
+        let person = |found| entry::person(found, &self.settings, now);
+        let people = match answer.entries.first().map(person) {
+            None => People::Nobody,
+            Some(None) => People::NoStableId,
+            Some(Some(_)) => People::Found,
+        };
+        let mut sample = Sample {
+            people: answer.entries.len(),
+            more: !answer.complete,
+            id: answer.entries.first().and_then(entry::own_id),
+            ..Sample::default()
+        };
+        for person in answer.entries.iter().filter_map(person) {
+            sample.dated += usize::from(person.password_changed.is_some());
+            sample.with_phone += usize::from(!person.phones.is_empty());
+        }
+        Ok((people, sample))
     }
 
     async fn is_there(&self, host: &Arc<Host>, dn: &str) -> Result<bool, Failure> {

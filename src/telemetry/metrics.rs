@@ -134,6 +134,7 @@ pub(super) struct Metrics {
     connections: Gauge,
     closed: Family<ClosedFor, Counter>,
     session_ends: Family<ToEnd, Counter>,
+    clock_steps: Counter,
     health: Family<Part, Gauge>,
     certificates: Family<Used, Gauge>,
 }
@@ -155,6 +156,7 @@ impl Metrics {
             connections: Gauge::default(),
             closed: Family::default(),
             session_ends: Family::default(),
+            clock_steps: Counter::default(),
             health: Family::default(),
             certificates: Family::default(),
         };
@@ -197,6 +199,11 @@ impl Metrics {
             "session_ends",
             "Sessions that a NAS was to end",
             self.session_ends.clone(),
+        );
+        registry.register(
+            "clock_steps",
+            "Times that the system's clock was set by more than 2 s",
+            self.clock_steps.clone(),
         );
         registry.register(
             "log_lost_records",
@@ -313,6 +320,11 @@ impl Metrics {
             outcome,
         };
         self.session_ends.get_or_create(&labels).inc();
+    }
+
+    /// Counts a step of the clock.
+    pub(super) fn clock_step(&self) {
+        self.clock_steps.inc();
     }
 
     /// Shows a part of the house as up or down.

@@ -307,6 +307,16 @@ impl Telemetry {
         }
     }
 
+    /// Counts that the system's clock was set by so many milliseconds, and says so: codes of apps fail while it is wrong.
+    pub fn clock_step(&self, millis: i64) {
+        self.house.metrics.clock_step();
+        log::error!(
+            "the system's clock was set {} by {} s: codes of apps are wrong while it is",
+            if millis < 0 { "back" } else { "ahead" },
+            millis.unsigned_abs() / 1000
+        );
+    }
+
     /// Records an accounting record: start, interim or stop.
     pub fn accounting(&self, fields: &[(&'static str, String)]) {
         self.house.metrics.accounting();

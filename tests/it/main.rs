@@ -16,6 +16,8 @@ mod demo;
 #[cfg(test)]
 mod directory;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod plan;

@@ -106,6 +106,17 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// What is said beside the answer: on standard error, so that the answer can be kept in a file.
+    #[expect(
+        clippy::print_stderr,
+        reason = "remarks do not belong among what is answered"
+    )]
+    pub(in crate::cli) fn aside(&self, text: &str) {
+        if !self.json {
+            eprintln!("{text}");
+        }
+    }
+
     /// Bold on a terminal.
     pub(in crate::cli) fn strong(&self, text: &str) -> String {
         self.painted("1", text)
