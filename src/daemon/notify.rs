@@ -1,5 +1,7 @@
 //! What systemd is told. Without systemd every call does nothing.
 
+use std::os::fd::BorrowedFd;
+
 use sd_notify::NotifyState;
 
 fn tell(states: &[NotifyState<'_>]) {
@@ -26,7 +28,20 @@ pub(super) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// The loop that works has come round.
+/// The loops that work have come round.
 pub(super) fn alive() {
     tell(&[NotifyState::Watchdog]);
+}
+
+/// Gives a socket into systemd's keeping: what arrives between this daemon's end and the next one's start waits in it.
+pub(super) fn keep(name: &str, socket: BorrowedFd<'_>) {
+    let states = [NotifyState::FdStore, NotifyState::FdName(name)];
+    if let Err(why) = sd_notify::notify_with_fds(&states, &[socket]) {
+        log::debug!("systemd does not keep {name}: {why}");
+    }
+}
+
+/// Takes a socket out of systemd's keeping.
+pub(super) fn give_up(name: &str) {
+    tell(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
 }

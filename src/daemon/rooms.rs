@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Error;
+use super::handed::Handed;
 use super::replies::{self, Replies};
 use crate::access::{self, Access, Setup};
 use crate::channel::{Channels, VapidKey};
@@ -28,6 +29,11 @@ use crate::wire::Signing;
 /// How long connections to a directory outlive the configuration that they were made by: the
 /// longest request.
 const OLD_DIRECTORIES: Duration = Duration::from_secs(30);
+
+/// How long the loops that work may take to come round. Less than systemd's patience (WatchdogSec) less a look at health.
+const ROUND: Duration = Duration::from_secs(20);
+/// The pause before a queue that was full is tried again: time for some commits.
+const FULL: Duration = Duration::from_millis(50);
 
 /// Every room, and what a reload needs.
 pub(super) struct Rooms {
@@ -72,6 +78,7 @@ impl Rooms {
         settings: config::Settings,
         file: Option<PathBuf>,
         clock: Clock,
+        handed: &mut Handed,
     ) -> Result<Self, Error> {
         let telemetry = Telemetry::start(&settings.telemetry, clock.clone());
         for warning in &settings.warnings {
@@ -103,7 +110,8 @@ impl Rooms {
             clock: clock.clone(),
         };
         let replies = replies::in_words(&settings.server.replies);
-        let server = Server::bind(settings.server, rooms).map_err(Error::of("radius"))?;
+        let server = Server::take_over(settings.server, rooms, &mut handed.udp)
+            .map_err(Error::of("radius"))?;
         let portal = match settings.portal {
             Some(settings) => {
                 let rooms = portal::Rooms {
@@ -112,7 +120,7 @@ impl Rooms {
                     telemetry: telemetry.clone(),
                     clock: clock.clone(),
                 };
-                Some(open_portal(settings, rooms, &master).await?)
+                Some(open_portal(settings, rooms, &master, handed).await?)
             }
             None => None,
         };
@@ -253,6 +261,22 @@ impl Rooms {
         self.store.running()
     }
 
+    /// Whether the loops that work still come round: each socket's listener, and the store's writer. A disk that takes
+    /// nothing is no reason: starting anew would not mend it.
+    pub(super) async fn come_round(&self) -> bool {
+        let round = async {
+            self.server.come_round().await;
+            while matches!(self.store.flush().await, Err(store::Error::Busy)) {
+                tokio::time::sleep(FULL).await;
+            }
+        };
+        let came = tokio::time::timeout(ROUND, round).await.is_ok();
+        if !came {
+            log::error!("a listener or the store's writer hangs");
+        }
+        came
+    }
+
     /// Closes directories and store, when nothing is in work any more.
     pub(super) async fn close(&self) {
         if let Err(why) = self.store.flush().await {
@@ -330,8 +354,9 @@ async fn open_portal(
     settings: portal::Settings,
     rooms: portal::Rooms,
     master: &Key,
+    handed: &mut Handed,
 ) -> Result<Portal, Error> {
-    Portal::bind(settings, rooms, master)
+    Portal::bind(settings, rooms, master, &mut handed.tcp)
         .await
         .map_err(|why| Error::Room {
             room: "portal",

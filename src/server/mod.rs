@@ -9,6 +9,7 @@ mod listener;
 mod login;
 mod probe;
 mod profile;
+mod pulse;
 mod rejects;
 mod reply;
 mod socket;
@@ -17,7 +18,8 @@ mod trails;
 mod waiting;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -208,6 +210,19 @@ impl Server {
     ///
     /// When an address cannot be bound; the error names it.
     pub fn bind(settings: Settings, rooms: Rooms) -> std::io::Result<Self> {
+        Self::take_over(settings, rooms, &mut Vec::new())
+    }
+
+    /// The same, but a socket that was handed over for an address is taken instead of a new one.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be bound; the error names it.
+    pub fn take_over(
+        settings: Settings,
+        rooms: Rooms,
+        handed: &mut Vec<UdpSocket>,
+    ) -> std::io::Result<Self> {
         let authentication = settings
             .listen
             .iter()
@@ -221,7 +236,13 @@ impl Server {
             .enumerate()
             .map(|(number, (address, port))| {
                 let options = (settings.families_of(address), settings.receive_buffer);
-                Socket::bind(address, port, number, options).map(Arc::new)
+                let is_it =
+                    |socket: &mut UdpSocket| socket.local_addr().is_ok_and(|at| at == address);
+                let socket = match handed.extract_if(.., is_it).next() {
+                    Some(socket) => Socket::take_over(socket, port, number, options),
+                    None => Socket::bind(address, port, number, options),
+                };
+                socket.map(Arc::new)
             })
             .collect::<std::io::Result<Vec<_>>>()?;
         let house = House {
@@ -266,6 +287,19 @@ impl Server {
                 house.rejects.run(&stop, send).await;
             }
         });
+    }
+
+    /// The sockets that were bound, not taken over, each with its address.
+    pub fn bound(&self) -> impl Iterator<Item = (SocketAddr, BorrowedFd<'_>)> {
+        let bound = self.sockets.iter().filter(|socket| !socket.is_taken_over());
+        bound.map(|socket| (socket.address(), socket.descriptor()))
+    }
+
+    /// Waits until each listener has come round its loop.
+    pub async fn come_round(&self) {
+        for socket in self.sockets.iter() {
+            socket.pulse().come_round().await;
+        }
     }
 
     /// The addresses bound: authentication, then accounting.

@@ -2,8 +2,8 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd};
+use std::sync::{Mutex, PoisonError};
 
 use nix::libc;
 use nix::sys::socket::{
@@ -13,6 +13,8 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+
+use super::pulse::Pulse;
 
 /// Receives whole whatever UDP can carry; a datagram that fills it was cut.
 pub(super) const DATAGRAM_OCTETS: usize = 65_535;
@@ -88,7 +90,11 @@ pub(super) struct Socket {
     address: SocketAddr,
     port: Port,
     number: usize,
-    lost: AtomicU32,
+    /// How many datagrams the kernel had lost when it received the last one. A socket that was taken over has a count
+    /// from before, which its first datagram tells.
+    lost: Mutex<Option<u32>>,
+    taken_over: bool,
+    pulse: Pulse,
 }
 
 impl Socket {
@@ -107,8 +113,53 @@ impl Socket {
             socket,
             port,
             number,
-            lost: AtomicU32::new(0),
+            lost: Mutex::new(Some(0)),
+            taken_over: false,
+            pulse: Pulse::default(),
         })
+    }
+
+    /// Takes a bound socket over, with what waits in it. One that was set up for other families is closed, and bound
+    /// anew.
+    pub(super) fn take_over(
+        socket: std::net::UdpSocket,
+        port: Port,
+        number: usize,
+        (families, receive_buffer): (Families, usize),
+    ) -> io::Result<Self> {
+        let socket = socket2::Socket::from(socket);
+        let address = socket.local_addr()?.as_socket();
+        let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        if address.is_ipv6() && socket.only_v6()? != only_six(address, families) {
+            drop(socket);
+            return Self::bind(address, port, number, (families, receive_buffer));
+        }
+        let at = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+        prepare(&socket, address, receive_buffer).map_err(at)?;
+        Ok(Self {
+            address,
+            socket: UdpSocket::from_std(socket.into()).map_err(at)?,
+            port,
+            number,
+            lost: Mutex::new(None),
+            taken_over: true,
+            pulse: Pulse::default(),
+        })
+    }
+
+    /// Whether it was bound by another daemon before this one.
+    pub(super) const fn is_taken_over(&self) -> bool {
+        self.taken_over
+    }
+
+    /// Its descriptor, for whoever is to keep it open.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Whether its listener comes round.
+    pub(super) const fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Its address.
@@ -166,7 +217,8 @@ impl Socket {
                 }
                 ControlMessageOwned::Ipv6PacketInfo(info) => received.local = local_v6(&info),
                 ControlMessageOwned::RxqOvfl(count) => {
-                    received.lost = count.wrapping_sub(self.lost.swap(count, Ordering::Relaxed));
+                    let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+                    received.lost = count.wrapping_sub(lost.replace(count).unwrap_or(count));
                 }
                 _ => {}
             }
@@ -218,6 +270,21 @@ fn open(
         Type::DGRAM,
         Some(Protocol::UDP),
     )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(only_six(address, families))?;
+    }
+    prepare(&socket, address, receive_buffer)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Whether a socket at this address serves IPv6 alone.
+fn only_six(address: SocketAddr, families: Families) -> bool {
+    families == Families::Six || !address.ip().is_unspecified()
+}
+
+/// Sets what can be set at any time.
+fn prepare(socket: &socket2::Socket, address: SocketAddr, receive_buffer: usize) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_recv_buffer_size(receive_buffer)?;
     // Linux answers with the double of what was given, its own bookkeeping included.
@@ -227,18 +294,14 @@ fn open(
             "{address}: the receive buffer is {given} octets instead of {receive_buffer}: raise net.core.rmem_max"
         );
     }
-    setsockopt(&socket, sockopt::RxqOvfl, &1)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(families == Families::Six || !address.ip().is_unspecified())?;
-    }
+    setsockopt(socket, sockopt::RxqOvfl, &1)?;
     if address.ip().is_unspecified() {
         match address {
-            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
-            SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+            SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?,
+            SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?,
         }
     }
-    socket.bind(&address.into())?;
-    Ok(socket)
+    Ok(())
 }
 
 fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
@@ -344,6 +407,57 @@ mod tests {
         lost += receive(&socket).await.0.lost;
         assert!(received < 200);
         assert_eq!(received + lost, 200);
+    }
+
+    #[tokio::test]
+    async fn what_arrived_between_two_daemons_is_received_by_the_second() {
+        let any = "0.0.0.0:0".parse().unwrap();
+        let small = (Families::Both, 4096);
+        let first = Socket::bind(any, Port::Authentication, 0, small).unwrap();
+        assert!(!first.is_taken_over());
+        let kept = first.descriptor().try_clone_to_owned().unwrap();
+        let at = SocketAddr::new("127.0.0.2".parse().unwrap(), first.address().port());
+        drop(first);
+        let peer = peer("127.0.0.1:0");
+        for _ in 0..200 {
+            peer.send_to(&[1; 1000], at).unwrap();
+        }
+        let second = Socket::take_over(kept.into(), Port::Authentication, 0, small).unwrap();
+        assert!(second.is_taken_over());
+        let (received, _) = receive(&second).await;
+        assert_eq!(received.lost, 0, "nothing was lost before the first");
+        second
+            .reply(b"answer", received.peer, received.local)
+            .unwrap();
+        assert_eq!(peer.recv_from(&mut [0; 16]).unwrap().1, at);
+        let mut buffer = Buffer::default();
+        let mut taken = 1;
+        while second.receive(&mut buffer).is_ok() {
+            taken += 1;
+        }
+        peer.send_to(b"one more", at).unwrap();
+        let lost = usize::try_from(receive(&second).await.0.lost).unwrap();
+        assert!(lost > 0 && taken + lost == 200, "{taken} and {lost} lost");
+    }
+
+    #[tokio::test]
+    async fn a_socket_for_other_families_is_bound_anew() {
+        let bind = |families| {
+            let any = "[::]:0".parse().unwrap();
+            Socket::bind(any, Port::Accounting, 0, (families, 4096)).unwrap()
+        };
+        for (before, now, kept) in [
+            (Families::Both, Families::Both, true),
+            (Families::Both, Families::Six, false),
+            (Families::Six, Families::Both, false),
+        ] {
+            let first = bind(before);
+            let (address, socket) = (first.address(), first.descriptor().try_clone_to_owned());
+            drop(first);
+            let socket = socket.unwrap().into();
+            let second = Socket::take_over(socket, Port::Accounting, 0, (now, 4096)).unwrap();
+            assert_eq!((second.address(), second.is_taken_over()), (address, kept));
+        }
     }
 
     #[tokio::test]
