@@ -3,6 +3,7 @@
 mod control;
 mod desk;
 mod gear;
+mod manual;
 mod start;
 mod usage;
 

@@ -30,6 +30,7 @@ const COMMANDS: &[&[&str]] = &[
     &["restore"],
     &["key"],
     &["key", "rotate"],
+    &["completions"],
 ];
 
 #[test]
