@@ -112,18 +112,13 @@ impl Rooms {
         let replies = replies::in_words(&settings.server.replies);
         let server = Server::take_over(settings.server, rooms, &mut handed.udp)
             .map_err(Error::of("radius"))?;
-        let portal = match settings.portal {
-            Some(settings) => {
-                let rooms = portal::Rooms {
-                    access: access.clone(),
-                    store: store.clone(),
-                    telemetry: telemetry.clone(),
-                    clock: clock.clone(),
-                };
-                Some(open_portal(settings, rooms, &master, handed).await?)
-            }
-            None => None,
+        let rooms = portal::Rooms {
+            access: access.clone(),
+            store: store.clone(),
+            telemetry: telemetry.clone(),
+            clock: clock.clone(),
         };
+        let portal = open_portal(settings.portal, rooms, &master, handed).await?;
         Ok(Self {
             file,
             clock,
@@ -351,17 +346,19 @@ async fn open_store(settings: store::Settings, clock: Clock) -> Result<(Store, K
 }
 
 async fn open_portal(
-    settings: portal::Settings,
+    settings: Option<portal::Settings>,
     rooms: portal::Rooms,
     master: &Key,
     handed: &mut Handed,
-) -> Result<Portal, Error> {
-    Portal::bind(settings, rooms, master, &mut handed.tcp)
-        .await
-        .map_err(|why| Error::Room {
-            room: "portal",
-            why: why.to_string(),
-        })
+) -> Result<Option<Portal>, Error> {
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    let portal = Portal::bind(settings, rooms, master, &mut handed.tcp).await;
+    portal.map(Some).map_err(|why| Error::Room {
+        room: "portal",
+        why: why.to_string(),
+    })
 }
 
 fn connect(
