@@ -23,7 +23,7 @@ pub(super) fn serve(file: &Path, page: &mut Page<'_>) -> Ended {
         Err(faults) => return check::faulty(&faults, page),
     };
     leave_no_dumps();
-    let handed = Handed::from_systemd();
+    let handed = Handed::from_systemd(|socket| settings.server.fits(socket));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers())
         .enable_all()

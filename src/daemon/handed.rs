@@ -18,44 +18,39 @@ pub struct Handed {
 }
 
 impl Handed {
-    /// What systemd hands to this process. To be called once, before any thread is started: it takes the
-    /// environment's word for the descriptors, and the variables away.
+    /// What systemd hands to this process. A RADIUS socket that does not fit is closed, and taken out of systemd's
+    /// keeping before this returns: it could be in the way of one that is to be bound. To be called once, before any
+    /// thread is started: it takes the environment's word for the descriptors, and the variables away.
     #[must_use]
-    pub fn from_systemd() -> Self {
+    pub fn from_systemd(fits: impl Fn(&UdpSocket) -> bool) -> Self {
         let mut given = ListenFd::from_env();
         let mut handed = Self::default();
         for index in 0..given.len() {
             if let Ok(Some(socket)) = given.take_udp_socket(index) {
-                handed.udp.push(socket);
+                if fits(&socket) {
+                    handed.udp.push(socket);
+                } else if let Ok(address) = socket.local_addr() {
+                    notify::give_up(&name(address));
+                }
             } else if let Ok(Some(listener)) = given.take_tcp_listener(index) {
                 handed.tcp.push(listener);
             } else {
                 handed.others += 1;
             }
         }
+        notify::settle();
         handed
     }
 
-    /// Closes what nobody took: an address that is no longer configured is no longer listened at.
+    /// Closes what nobody took, and says so.
     pub(super) fn close(self) {
         if self.others > 0 {
             log::warn!(
                 "systemd handed over what is neither UDP nor a TCP listener: it is not used"
             );
         }
-        let udp = self
-            .udp
-            .iter()
-            .filter_map(|socket| socket.local_addr().ok());
-        for address in udp {
-            notify::give_up(&name(address));
-            log::info!("no longer listening at {address}: it is not configured any more");
-        }
-        let tcp = self
-            .tcp
-            .iter()
-            .filter_map(|socket| socket.local_addr().ok());
-        for address in tcp {
+        let left = self.tcp.iter();
+        for address in left.filter_map(|socket| socket.local_addr().ok()) {
             log::warn!(
                 "systemd listens at {address}, which nothing is configured for: connections there are left waiting"
             );

@@ -76,6 +76,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether a bound socket is one of those that these settings bind.
+    #[must_use]
+    pub fn fits(&self, socket: &UdpSocket) -> bool {
+        let mut all = self.listen.iter().chain(&self.accounting);
+        all.any(|&address| Socket::fits(socket, address, self.families_of(address)))
+    }
+
     /// A socket on `[::]` serves IPv4 too, unless `0.0.0.0` is listed with the same port.
     fn families_of(&self, address: SocketAddr) -> Families {
         let four = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
@@ -236,10 +243,9 @@ impl Server {
             .enumerate()
             .map(|(number, (address, port))| {
                 let options = (settings.families_of(address), settings.receive_buffer);
-                let is_it =
-                    |socket: &mut UdpSocket| socket.local_addr().is_ok_and(|at| at == address);
+                let is_it = |socket: &mut UdpSocket| Socket::fits(socket, address, options.0);
                 let socket = match handed.extract_if(.., is_it).next() {
-                    Some(socket) => Socket::take_over(socket, port, number, options),
+                    Some(socket) => Socket::take_over(socket, port, number, options.1),
                     None => Socket::bind(address, port, number, options),
                 };
                 socket.map(Arc::new)

@@ -119,21 +119,27 @@ impl Socket {
         })
     }
 
-    /// Takes a bound socket over, with what waits in it. One that was set up for other families is closed, and bound
-    /// anew.
+    /// Whether a bound socket is the one that would be bound here.
+    pub(super) fn fits(
+        socket: &std::net::UdpSocket,
+        address: SocketAddr,
+        families: Families,
+    ) -> bool {
+        let only_v6 = || socket2::SockRef::from(socket).only_v6();
+        socket.local_addr().is_ok_and(|bound| bound == address)
+            && (address.is_ipv4()
+                || only_v6().is_ok_and(|only| only == only_six(address, families)))
+    }
+
+    /// Takes a bound socket over that fits, with what waits in it.
     pub(super) fn take_over(
         socket: std::net::UdpSocket,
         port: Port,
         number: usize,
-        (families, receive_buffer): (Families, usize),
+        receive_buffer: usize,
     ) -> io::Result<Self> {
+        let address = socket.local_addr()?;
         let socket = socket2::Socket::from(socket);
-        let address = socket.local_addr()?.as_socket();
-        let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
-        if address.is_ipv6() && socket.only_v6()? != only_six(address, families) {
-            drop(socket);
-            return Self::bind(address, port, number, (families, receive_buffer));
-        }
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
         prepare(&socket, address, receive_buffer).map_err(at)?;
         Ok(Self {
@@ -422,7 +428,7 @@ mod tests {
         for _ in 0..200 {
             peer.send_to(&[1; 1000], at).unwrap();
         }
-        let second = Socket::take_over(kept.into(), Port::Authentication, 0, small).unwrap();
+        let second = Socket::take_over(kept.into(), Port::Authentication, 0, 4096).unwrap();
         assert!(second.is_taken_over());
         let (received, _) = receive(&second).await;
         assert_eq!(received.lost, 0, "nothing was lost before the first");
@@ -441,22 +447,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_for_other_families_is_bound_anew() {
+    async fn a_socket_for_another_address_or_other_families_does_not_fit() {
         let bind = |families| {
             let any = "[::]:0".parse().unwrap();
             Socket::bind(any, Port::Accounting, 0, (families, 4096)).unwrap()
         };
-        for (before, now, kept) in [
+        for (before, now, fits) in [
             (Families::Both, Families::Both, true),
             (Families::Both, Families::Six, false),
             (Families::Six, Families::Both, false),
         ] {
-            let first = bind(before);
-            let (address, socket) = (first.address(), first.descriptor().try_clone_to_owned());
-            drop(first);
-            let socket = socket.unwrap().into();
-            let second = Socket::take_over(socket, Port::Accounting, 0, (now, 4096)).unwrap();
-            assert_eq!((second.address(), second.is_taken_over()), (address, kept));
+            let bound = bind(before);
+            let socket = bound.descriptor().try_clone_to_owned().unwrap().into();
+            assert_eq!(Socket::fits(&socket, bound.address(), now), fits);
+            let elsewhere = SocketAddr::new("::1".parse().unwrap(), bound.address().port());
+            assert!(!Socket::fits(&socket, elsewhere, now));
         }
     }
 
