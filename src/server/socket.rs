@@ -216,19 +216,20 @@ impl Socket {
             local: Local::Bound,
             lost: 0,
         };
+        // The kernel says nothing as long as it has lost nothing.
+        let mut count = 0;
         for control in message.cmsgs()? {
             match control {
                 ControlMessageOwned::Ipv4PacketInfo(info) => {
                     received.local = Local::V4(info.ipi_spec_dst.s_addr.to_ne_bytes());
                 }
                 ControlMessageOwned::Ipv6PacketInfo(info) => received.local = local_v6(&info),
-                ControlMessageOwned::RxqOvfl(count) => {
-                    let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-                    received.lost = count.wrapping_sub(lost.replace(count).unwrap_or(count));
-                }
+                ControlMessageOwned::RxqOvfl(lost) => count = lost,
                 _ => {}
             }
         }
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        received.lost = count.wrapping_sub(lost.replace(count).unwrap_or(count));
         Ok(received)
     }
 
