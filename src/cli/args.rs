@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::config::PROFILES;
 use crate::control;
@@ -123,6 +124,18 @@ pub(super) enum Command {
     /// Change the master key.
     #[command(subcommand)]
     Key(Key),
+    /// Print what a shell needs to complete these commands.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// The script by which a shell completes the commands.
+pub(super) fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "sekisho", &mut script);
+    script
 }
 
 /// What `init` would ask.
@@ -445,8 +458,6 @@ pub(super) enum Key {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

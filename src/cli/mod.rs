@@ -170,6 +170,10 @@ fn follow(arguments: Arguments, page: &mut Page<'_>) -> Ended {
         Command::Restore { backup, key_file } => {
             upkeep::restore(file, &backup, key_file.as_deref(), page)
         }
+        Command::Completions { shell } => {
+            page.out().write_all(&args::completions(shell))?;
+            Ok(Exit::Done)
+        }
         Command::Key(args::Key::Rotate) => wait(upkeep::rotate_key(daemon, page)),
     }
 }

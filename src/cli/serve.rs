@@ -11,7 +11,7 @@ use super::terminal::Page;
 use super::{Ended, Exit, Failure, check};
 use crate::clock::Clock;
 use crate::config;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Handed};
 use crate::demo;
 
 /// How long blocking work (a look-up of a user, a read of the store) may still take after the daemon has drained.
@@ -22,13 +22,22 @@ pub(super) fn serve(file: &Path, page: &mut Page<'_>) -> Ended {
         Ok(settings) => settings,
         Err(faults) => return check::faulty(&faults, page),
     };
+    leave_no_dumps();
+    let handed = Handed::from_systemd(|socket| settings.server.fits(socket));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers())
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(run(settings, file));
+    let ended = runtime.block_on(run(settings, file, handed));
     runtime.shutdown_timeout(LAST_WORK);
     ended
+}
+
+/// Passwords pass through this process: nobody but root looks into its memory, and no crash writes it to a disk.
+fn leave_no_dumps() {
+    if let Err(why) = nix::sys::prctl::set_dumpable(false) {
+        log::warn!("a crash may write memory to a core dump: {why}");
+    }
 }
 
 /// Threads that logins run on: a core is left to the store's writer, with which each login changes places, and to the kernel.
@@ -53,9 +62,9 @@ pub(super) fn demo(radius: Option<SocketAddr>, page: &mut Page<'_>) -> Ended {
     }
 }
 
-async fn run(settings: config::Settings, file: &Path) -> Ended {
+async fn run(settings: config::Settings, file: &Path, handed: Handed) -> Ended {
     let (mut first, mut second) = (Stop::listen()?, Stop::listen()?);
-    let daemon = Daemon::start(settings, Some(file.to_owned()), Clock::system())
+    let daemon = Daemon::start_with(settings, Some(file.to_owned()), Clock::system(), handed)
         .await
         .map_err(|error| Failure::new(format!("Sekisho does not start: {error}.")))?;
     let ended = tokio::select! {

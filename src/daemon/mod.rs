@@ -6,6 +6,7 @@
 
 mod certificate;
 mod certificates;
+mod handed;
 mod notify;
 mod replies;
 mod rooms;
@@ -40,6 +41,7 @@ const HEALTH: Duration = Duration::from_secs(5);
 pub use crate::store::Error as StoreError;
 pub use certificate::{Certificate, Lack, Role, SERVER_DAYS, Unreadable};
 pub use certificates::{Watched, chains, watched};
+pub use handed::Handed;
 pub use offline::{Probed, probe, probe_directories, restore};
 
 /// Why the daemon did not start, or ended.
@@ -88,11 +90,26 @@ impl Daemon {
         file: Option<PathBuf>,
         clock: Clock,
     ) -> Result<Self, Error> {
+        Self::start_with(settings, file, clock, Handed::default()).await
+    }
+
+    /// The same, with sockets that were handed over: those whose address is configured are used instead of new ones.
+    ///
+    /// # Errors
+    ///
+    /// When a room cannot start.
+    pub async fn start_with(
+        settings: config::Settings,
+        file: Option<PathBuf>,
+        clock: Clock,
+        mut handed: Handed,
+    ) -> Result<Self, Error> {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let control_settings = settings.control.clone();
         let metrics_at = settings.telemetry.metrics;
-        let rooms = Arc::new(Rooms::start(settings, file, clock).await?);
+        let rooms = Arc::new(Rooms::start(settings, file, clock, &mut handed).await?);
+        handed.close();
         let control = Control::bind(&control_settings, rooms.for_control(), rooms.doors())
             .map_err(Error::of("control"))?;
         let mut must_run = Vec::new();
@@ -150,6 +167,9 @@ impl Daemon {
         let mut hangups = signal(SignalKind::hangup()).map_err(Error::of("signals"))?;
         tokio::pin!(shutdown);
         self.tell_start();
+        for (address, socket) in self.rooms.server.bound() {
+            notify::keep(&handed::name(address), socket);
+        }
         notify::ready();
         let ended = loop {
             tokio::select! {
@@ -225,7 +245,7 @@ async fn first_ended(tasks: &mut Vec<(&'static str, tokio::task::JoinHandle<()>)
     .await
 }
 
-/// Throws away what has expired, looks at certificates, tells health, and feeds the watchdog.
+/// Throws away what has expired, looks at certificates, tells health, and feeds the watchdog as long as what works comes round.
 async fn upkeep(rooms: Arc<Rooms>, stop: CancellationToken) {
     let mut sweeps = interval(UPKEEP);
     let mut looks = interval(HEALTH);
@@ -247,7 +267,9 @@ async fn upkeep(rooms: Arc<Rooms>, stop: CancellationToken) {
                     log::error!("the store's writer has ended: the daemon cannot go on");
                     return;
                 }
-                notify::alive();
+                if rooms.come_round().await {
+                    notify::alive();
+                }
             }
         }
     }

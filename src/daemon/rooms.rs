@@ -1,6 +1,7 @@
 //! The rooms of one daemon: made in the order in which they need each other, remade at a reload.
 
 use std::fs::DirBuilder;
+use std::net::UdpSocket;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Error;
 use super::certificates::{self, Certificates};
+use super::handed::Handed;
 use super::replies::{self, Replies};
 use crate::access::{self, Access, Setup};
 use crate::channel::{Channels, VapidKey};
@@ -33,6 +35,10 @@ const OLD_DIRECTORIES: Duration = Duration::from_secs(30);
 
 /// How long an alert may take: nobody waits for it.
 const ALERT: Duration = Duration::from_secs(60);
+/// How long the loops that work may take to come round. Less than systemd's patience (WatchdogSec) less a look at health.
+const ROUND: Duration = Duration::from_secs(20);
+/// The pause before a queue that was full is tried again: time for some commits.
+const FULL: Duration = Duration::from_millis(50);
 
 /// Every room, and what a reload needs.
 pub(super) struct Rooms {
@@ -78,6 +84,7 @@ impl Rooms {
         settings: config::Settings,
         file: Option<PathBuf>,
         clock: Clock,
+        handed: &mut Handed,
     ) -> Result<Self, Error> {
         let telemetry = Telemetry::start(&settings.telemetry, clock.clone());
         tell(&settings.warnings);
@@ -109,14 +116,19 @@ impl Rooms {
             clock: clock.clone(),
             chargeable: master.derive("chargeable user identity"),
         };
-        let server = open_server(settings.server, settings.eap.as_ref(), rooms)?;
+        let server = open_server(
+            settings.server,
+            settings.eap.as_ref(),
+            rooms,
+            &mut handed.udp,
+        )?;
         let for_portal = portal::Rooms {
             access: access.clone(),
             store: store.clone(),
             telemetry: telemetry.clone(),
             clock: clock.clone(),
         };
-        let portal = open_portal(settings.portal, for_portal, &master).await?;
+        let portal = open_portal(settings.portal, for_portal, &master, handed).await?;
         Ok(Self {
             file,
             clock,
@@ -305,6 +317,22 @@ impl Rooms {
         Steps::new(self.clock.clone())
     }
 
+    /// Whether the loops that work still come round: each socket's listener, and the store's writer. A disk that takes
+    /// nothing is no reason: starting anew would not mend it.
+    pub(super) async fn come_round(&self) -> bool {
+        let round = async {
+            self.server.come_round().await;
+            while matches!(self.store.flush().await, Err(store::Error::Busy)) {
+                tokio::time::sleep(FULL).await;
+            }
+        };
+        let came = tokio::time::timeout(ROUND, round).await.is_ok();
+        if !came {
+            log::error!("a listener or the store's writer hangs");
+        }
+        came
+    }
+
     /// Closes directories and store, when nothing is in work any more.
     pub(super) async fn close(&self) {
         if let Err(why) = self.store.flush().await {
@@ -404,12 +432,13 @@ fn open_server(
     settings: server::Settings,
     eap: Option<&eap::Settings>,
     rooms: server::Rooms,
+    handed: &mut Vec<UdpSocket>,
 ) -> Result<Server, Error> {
     let eap = renewed(None, eap, &rooms.clock).map_err(|why| Error::Room {
         room: "eap",
         why: why.to_string(),
     })?;
-    let server = Server::bind(settings, rooms).map_err(Error::of("radius"))?;
+    let server = Server::take_over(settings, rooms, handed).map_err(Error::of("radius"))?;
     server.hold_eap(eap);
     Ok(server)
 }
@@ -418,12 +447,13 @@ async fn open_portal(
     settings: Option<portal::Settings>,
     rooms: portal::Rooms,
     master: &Key,
+    handed: &mut Handed,
 ) -> Result<Option<Portal>, Error> {
     let Some(settings) = settings else {
         return Ok(None);
     };
-    let opened = Portal::bind(settings, rooms, master).await;
-    opened.map(Some).map_err(|why| Error::Room {
+    let portal = Portal::bind(settings, rooms, master, &mut handed.tcp).await;
+    portal.map(Some).map_err(|why| Error::Room {
         room: "portal",
         why: why.to_string(),
     })

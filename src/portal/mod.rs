@@ -164,15 +164,29 @@ impl House {
 }
 
 impl Portal {
-    /// Binds every address. Needs a tokio runtime. `key` is the master key, from which that of cookies is derived.
+    /// Binds every address, or takes the listener that was handed over for it. Needs a tokio runtime. `key` is the
+    /// master key, from which that of cookies is derived.
     ///
     /// # Errors
     ///
     /// When an address cannot be bound.
-    pub async fn bind(settings: Settings, rooms: Rooms, key: &Key) -> Result<Self, Error> {
+    pub async fn bind(
+        settings: Settings,
+        rooms: Rooms,
+        key: &Key,
+        handed: &mut Vec<std::net::TcpListener>,
+    ) -> Result<Self, Error> {
         let mut listeners = Vec::with_capacity(settings.listen.len());
         for address in settings.listen.iter().copied() {
-            let bound = TcpListener::bind(address).await;
+            let is_it = |socket: &mut std::net::TcpListener| {
+                socket.local_addr().is_ok_and(|bound| bound == address)
+            };
+            let bound = match handed.extract_if(.., is_it).next() {
+                Some(listener) => listener
+                    .set_nonblocking(true)
+                    .and_then(|()| TcpListener::from_std(listener)),
+                None => TcpListener::bind(address).await,
+            };
             listeners.push(bound.map_err(|why| Error::Bind { address, why })?);
         }
         let house = House {

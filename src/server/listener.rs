@@ -32,6 +32,7 @@ impl Listener {
     pub(super) async fn run(self) {
         let mut buffer = Buffer::default();
         loop {
+            self.socket.pulse().beat();
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
@@ -42,6 +43,8 @@ impl Listener {
                         tokio::time::sleep(REST).await;
                     }
                 }
+                // Last: a socket that is always readable brings the loop round by itself.
+                () = self.socket.pulse().wanted() => {}
             }
             tokio::task::yield_now().await;
         }

@@ -15,6 +15,7 @@ mod login;
 mod path;
 mod probe;
 mod profile;
+mod pulse;
 mod rejects;
 mod reply;
 mod socket;
@@ -24,7 +25,8 @@ mod trails;
 mod waiting;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -90,6 +92,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether a bound socket is one of those that these settings bind.
+    #[must_use]
+    pub fn fits(&self, socket: &UdpSocket) -> bool {
+        let mut all = self.listen.iter().chain(&self.accounting);
+        all.any(|&address| Socket::fits(socket, address, self.families_of(address)))
+    }
+
     /// A socket on `[::]` serves IPv4 too, unless `0.0.0.0` is listed with the same port.
     fn families_of(&self, address: SocketAddr) -> Families {
         let four = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
@@ -283,6 +292,19 @@ impl Server {
     ///
     /// When an address cannot be bound; the error names it.
     pub fn bind(settings: Settings, rooms: Rooms) -> std::io::Result<Self> {
+        Self::take_over(settings, rooms, &mut Vec::new())
+    }
+
+    /// The same, but a socket that was handed over for an address is taken instead of a new one.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be bound; the error names it.
+    pub fn take_over(
+        settings: Settings,
+        rooms: Rooms,
+        handed: &mut Vec<UdpSocket>,
+    ) -> std::io::Result<Self> {
         let authentication = settings
             .listen
             .iter()
@@ -296,7 +318,12 @@ impl Server {
             .enumerate()
             .map(|(number, (address, port))| {
                 let options = (settings.families_of(address), settings.receive_buffer);
-                Socket::bind(address, port, number, options).map(Arc::new)
+                let is_it = |socket: &mut UdpSocket| Socket::fits(socket, address, options.0);
+                let socket = match handed.extract_if(.., is_it).next() {
+                    Some(socket) => Socket::take_over(socket, port, number, options.1),
+                    None => Socket::bind(address, port, number, options),
+                };
+                socket.map(Arc::new)
             })
             .collect::<std::io::Result<Vec<_>>>()?;
         let connections = settings
@@ -370,6 +397,19 @@ impl Server {
                 house.rejects.run(&stop, send).await;
             }
         });
+    }
+
+    /// The sockets that were bound, not taken over, each with its address.
+    pub fn bound(&self) -> impl Iterator<Item = (SocketAddr, BorrowedFd<'_>)> {
+        let bound = self.sockets.iter().filter(|socket| !socket.is_taken_over());
+        bound.map(|socket| (socket.address(), socket.descriptor()))
+    }
+
+    /// Waits until each listener has come round its loop.
+    pub async fn come_round(&self) {
+        for socket in self.sockets.iter() {
+            socket.pulse().come_round().await;
+        }
     }
 
     /// The addresses bound: authentication, then accounting.

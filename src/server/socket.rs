@@ -2,8 +2,8 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd};
+use std::sync::{Mutex, PoisonError};
 
 use nix::libc;
 use nix::sys::socket::{
@@ -13,6 +13,8 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+
+use super::pulse::Pulse;
 
 /// Receives whole whatever UDP can carry; a datagram that fills it was cut.
 pub(super) const DATAGRAM_OCTETS: usize = 65_535;
@@ -90,7 +92,11 @@ pub(super) struct Socket {
     address: SocketAddr,
     port: Port,
     number: usize,
-    lost: AtomicU32,
+    /// How many datagrams the kernel had lost when it received the last one. A socket that was taken over has a count
+    /// from before, which its first datagram tells.
+    lost: Mutex<Option<u32>>,
+    taken_over: bool,
+    pulse: Pulse,
 }
 
 impl Socket {
@@ -109,8 +115,59 @@ impl Socket {
             socket,
             port,
             number,
-            lost: AtomicU32::new(0),
+            lost: Mutex::new(Some(0)),
+            taken_over: false,
+            pulse: Pulse::default(),
         })
+    }
+
+    /// Whether a bound socket is the one that would be bound here.
+    pub(super) fn fits(
+        socket: &std::net::UdpSocket,
+        address: SocketAddr,
+        families: Families,
+    ) -> bool {
+        let only_v6 = || socket2::SockRef::from(socket).only_v6();
+        socket.local_addr().is_ok_and(|bound| bound == address)
+            && (address.is_ipv4()
+                || only_v6().is_ok_and(|only| only == only_six(address, families)))
+    }
+
+    /// Takes a bound socket over that fits, with what waits in it.
+    pub(super) fn take_over(
+        socket: std::net::UdpSocket,
+        port: Port,
+        number: usize,
+        receive_buffer: usize,
+    ) -> io::Result<Self> {
+        let address = socket.local_addr()?;
+        let socket = socket2::Socket::from(socket);
+        let at = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+        prepare(&socket, address, receive_buffer).map_err(at)?;
+        Ok(Self {
+            address,
+            socket: UdpSocket::from_std(socket.into()).map_err(at)?,
+            port,
+            number,
+            lost: Mutex::new(None),
+            taken_over: true,
+            pulse: Pulse::default(),
+        })
+    }
+
+    /// Whether it was bound by another daemon before this one.
+    pub(super) const fn is_taken_over(&self) -> bool {
+        self.taken_over
+    }
+
+    /// Its descriptor, for whoever is to keep it open.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Whether its listener comes round.
+    pub(super) const fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Its address.
@@ -161,18 +218,20 @@ impl Socket {
             local: Local::Bound,
             lost: 0,
         };
+        // The kernel says nothing as long as it has lost nothing.
+        let mut count = 0;
         for control in message.cmsgs()? {
             match control {
                 ControlMessageOwned::Ipv4PacketInfo(info) => {
                     received.local = Local::V4(info.ipi_spec_dst.s_addr.to_ne_bytes());
                 }
                 ControlMessageOwned::Ipv6PacketInfo(info) => received.local = local_v6(&info),
-                ControlMessageOwned::RxqOvfl(count) => {
-                    received.lost = count.wrapping_sub(self.lost.swap(count, Ordering::Relaxed));
-                }
+                ControlMessageOwned::RxqOvfl(lost) => count = lost,
                 _ => {}
             }
         }
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        received.lost = count.wrapping_sub(lost.replace(count).unwrap_or(count));
         Ok(received)
     }
 
@@ -220,6 +279,21 @@ fn open(
         Type::DGRAM,
         Some(Protocol::UDP),
     )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(only_six(address, families))?;
+    }
+    prepare(&socket, address, receive_buffer)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Whether a socket at this address serves IPv6 alone.
+fn only_six(address: SocketAddr, families: Families) -> bool {
+    families == Families::Six || !address.ip().is_unspecified()
+}
+
+/// Sets what can be set at any time.
+fn prepare(socket: &socket2::Socket, address: SocketAddr, receive_buffer: usize) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_recv_buffer_size(receive_buffer)?;
     // Linux answers with the double of what was given, its own bookkeeping included.
@@ -229,18 +303,14 @@ fn open(
             "{address}: the receive buffer is {given} octets instead of {receive_buffer}: raise net.core.rmem_max"
         );
     }
-    setsockopt(&socket, sockopt::RxqOvfl, &1)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(families == Families::Six || !address.ip().is_unspecified())?;
-    }
+    setsockopt(socket, sockopt::RxqOvfl, &1)?;
     if address.ip().is_unspecified() {
         match address {
-            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
-            SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+            SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?,
+            SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?,
         }
     }
-    socket.bind(&address.into())?;
-    Ok(socket)
+    Ok(())
 }
 
 fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
@@ -346,6 +416,56 @@ mod tests {
         lost += receive(&socket).await.0.lost;
         assert!(received < 200);
         assert_eq!(received + lost, 200);
+    }
+
+    #[tokio::test]
+    async fn what_arrived_between_two_daemons_is_received_by_the_second() {
+        let any = "0.0.0.0:0".parse().unwrap();
+        let small = (Families::Both, 4096);
+        let first = Socket::bind(any, Port::Authentication, 0, small).unwrap();
+        assert!(!first.is_taken_over());
+        let kept = first.descriptor().try_clone_to_owned().unwrap();
+        let at = SocketAddr::new("127.0.0.2".parse().unwrap(), first.address().port());
+        drop(first);
+        let peer = peer("127.0.0.1:0");
+        for _ in 0..200 {
+            peer.send_to(&[1; 1000], at).unwrap();
+        }
+        let second = Socket::take_over(kept.into(), Port::Authentication, 0, 4096).unwrap();
+        assert!(second.is_taken_over());
+        let (received, _) = receive(&second).await;
+        assert_eq!(received.lost, 0, "nothing was lost before the first");
+        second
+            .reply(b"answer", received.peer, received.local)
+            .unwrap();
+        assert_eq!(peer.recv_from(&mut [0; 16]).unwrap().1, at);
+        let mut buffer = Buffer::default();
+        let mut taken = 1;
+        while second.receive(&mut buffer).is_ok() {
+            taken += 1;
+        }
+        peer.send_to(b"one more", at).unwrap();
+        let lost = usize::try_from(receive(&second).await.0.lost).unwrap();
+        assert!(lost > 0 && taken + lost == 200, "{taken} and {lost} lost");
+    }
+
+    #[tokio::test]
+    async fn a_socket_for_another_address_or_other_families_does_not_fit() {
+        let bind = |families| {
+            let any = "[::]:0".parse().unwrap();
+            Socket::bind(any, Port::Accounting, 0, (families, 4096)).unwrap()
+        };
+        for (before, now, fits) in [
+            (Families::Both, Families::Both, true),
+            (Families::Both, Families::Six, false),
+            (Families::Six, Families::Both, false),
+        ] {
+            let bound = bind(before);
+            let socket = bound.descriptor().try_clone_to_owned().unwrap().into();
+            assert_eq!(Socket::fits(&socket, bound.address(), now), fits);
+            let elsewhere = SocketAddr::new("::1".parse().unwrap(), bound.address().port());
+            assert!(!Socket::fits(&socket, elsewhere, now));
+        }
     }
 
     #[tokio::test]

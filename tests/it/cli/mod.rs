@@ -6,6 +6,7 @@ mod desk;
 mod gear;
 mod import;
 mod init;
+mod manual;
 mod nagios;
 pub mod sessions;
 mod start;

@@ -39,6 +39,7 @@ const COMMANDS: &[&[&str]] = &[
     &["restore"],
     &["key"],
     &["key", "rotate"],
+    &["completions"],
 ];
 
 #[test]

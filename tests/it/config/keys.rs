@@ -22,7 +22,11 @@ fn known() -> Keys {
 
 /// Keys of the manual page, each with its text.
 fn page() -> BTreeMap<(String, String), String> {
-    let page = read("docs/man/sekisho.toml.5");
+    page_at("docs/man/sekisho.toml.5")
+}
+
+fn page_at(path: &str) -> BTreeMap<(String, String), String> {
+    let page = read(path);
     let mut found: BTreeMap<(String, String), String> = BTreeMap::new();
     let mut table = None;
     let mut key = None;
@@ -54,6 +58,25 @@ fn differing(left: &Keys, right: &Keys) -> String {
 fn the_page_has_the_keys_of_the_parser_and_no_others() {
     let page: Keys = page().into_keys().collect();
     assert!(page == known(), "{}", differing(&page, &known()));
+}
+
+#[test]
+fn the_page_in_japanese_has_the_same_keys_and_bounds() {
+    /// Durations and sizes, which are written alike in both.
+    fn quoted(text: &str) -> BTreeSet<&str> {
+        text.split('"')
+            .skip(1)
+            .step_by(2)
+            .filter(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+            .collect()
+    }
+    let (english, japanese) = (page(), page_at("docs/man/ja/sekisho.toml.5"));
+    let keys = |page: &BTreeMap<(String, String), String>| page.keys().cloned().collect::<Keys>();
+    let (en, ja) = (keys(&english), keys(&japanese));
+    assert!(en == ja, "{}", differing(&ja, &en));
+    for (key, text) in &english {
+        assert_eq!(quoted(text), quoted(&japanese[key]), "{key:?}");
+    }
 }
 
 #[test]
