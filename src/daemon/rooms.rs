@@ -90,7 +90,7 @@ impl Rooms {
         tell(&settings.warnings);
         let certificates = Certificates::new(certificates::watched(&settings));
         let (store, master) = open_store(settings.store, clock.clone()).await?;
-        let directory_tasks = TaskTracker::new();
+        let (directory_tasks, access_tasks) = (TaskTracker::new(), TaskTracker::new());
         let all_directories = CancellationToken::new();
         let directories = connect(
             &settings.directories,
@@ -100,7 +100,6 @@ impl Rooms {
         )?;
         let channels = Channels::new(settings.channel).map_err(Error::of("gateways"))?;
         let channels = known(channels, &store, &clock);
-        let access_tasks = TaskTracker::new();
         let setup = directories.setup(settings.access, channels);
         let access = Access::new(
             setup,
