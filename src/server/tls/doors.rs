@@ -185,6 +185,18 @@ mod tests {
         greetings_of_address: 2,
     };
 
+    #[test]
+    fn the_unit_allows_the_descriptors_that_may_be_needed() {
+        /// Connections that the portal takes besides.
+        const PORTAL: u64 = 4096;
+        let unit = include_str!("../../../systemd/sekisho.service");
+        let allowed = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("LimitNOFILE="));
+        let allowed: u64 = allowed.unwrap().parse().unwrap();
+        assert!(allowed >= DESCRIPTORS + PORTAL, "{allowed}");
+    }
+
     fn address(last: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, last])
     }

@@ -2,6 +2,7 @@
 
 mod guide;
 mod monitoring;
+mod packages;
 mod threats;
 
 use std::fs;
@@ -11,7 +12,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(path: &str) -> String {
+pub fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -32,7 +33,7 @@ fn documents() -> Vec<String> {
 }
 
 /// The blocks of a document that are fenced with a word, indented ones included.
-fn blocks(text: &str, word: &str) -> Vec<String> {
+pub fn blocks(text: &str, word: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut open: Option<String> = None;
     for line in text.lines() {

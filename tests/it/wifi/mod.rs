@@ -14,6 +14,7 @@ mod flood;
 mod freeradius;
 mod outage;
 mod papers;
+mod readme;
 mod reload;
 mod rules;
 mod station;
