@@ -62,7 +62,7 @@ pub enum Credentials<R> {
     Password {
         /// The inner name, as octets.
         name: Box<[u8]>,
-        /// What was typed; not empty.
+        /// What was typed; empty at most where it answers a question.
         password: Secret,
         /// Whether a question can follow: GTC alone shows one.
         can_ask: bool,
