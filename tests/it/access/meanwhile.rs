@@ -28,6 +28,7 @@ async fn meanwhile(house: &House, attempt: Attempt, happens: impl AsyncFnOnce())
 async fn a_report_stops_a_login_that_is_under_way() {
     let house = House::start();
     house.enrol("hanako").await;
+    house.remember_entries();
     challenged(&house.try_in(&asking(), "hanako", "himitsu").await);
     let id = house.access.account("hanako").await.unwrap().id.clone();
     house.forget_verdicts().await;
@@ -50,6 +51,7 @@ async fn a_station_that_is_forgotten_meanwhile_is_asked() {
     house.slapd.set_policy(&[]);
     house.date_password("hanako", "himitsu");
     let totp = house.enrol("hanako").await;
+    house.remember_entries();
     let wifi = Arc::new(ClientPolicy {
         remember: Duration::from_secs(14 * 24 * 3600),
         ..ClientPolicy::clone(&client("wifi", &[CodeEntry::Appended]))
