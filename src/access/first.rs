@@ -190,6 +190,9 @@ impl<'a> Exchange<'a> {
         drop(place);
         let mut proven = Proven::first(self, who, &entry, policy::has_own(&standing));
         proven.facts.lasting = self.lasting(&entry, &standing, &ruling);
+        // Meanwhile the owner may have reported a login, or somebody have forgotten the station.
+        let station = &self.attempt.station;
+        let standing = Box::new(self.room.store.standing(&entry.id, station)?);
         let standing = match self.report_stands((who, &entry), standing).await? {
             Report::Stands => {
                 return self

@@ -52,7 +52,7 @@ use waiters::Waiters;
 pub use exchange::reason_of;
 pub use push::{Ending, Held, Wait};
 pub use response::{DeviceResponse, DeviceTest, Responded};
-pub use resumption::Resumable;
+pub use resumption::{MayResume, Resumable};
 pub use sessions::{HANDLE, SessionEnded, SessionToEnd};
 pub use settings::{
     Asks, ClientPolicy, CodeEntry, Label, PasswordLimits, PushMode, ReplyRule, Rule, Settings,
@@ -315,7 +315,7 @@ impl Access {
         resumable: &Arc<Resumable>,
         client: &Arc<ClientPolicy>,
         station: &Station,
-    ) -> bool {
+    ) -> MayResume {
         let attempt = Attempt::to_resume(resumable, client, station);
         resumption::may_resume(&self.room, &attempt).await
     }

@@ -45,6 +45,18 @@ pub struct Wait {
 }
 
 impl Wait {
+    /// One that began with no attempt.
+    #[cfg(test)]
+    pub(crate) const fn made(prompt: AttemptId, until: Instant) -> Self {
+        Self {
+            prompt,
+            until,
+            rounds_left: 1,
+            first: None,
+            answer: None,
+        }
+    }
+
     /// Whether it is the answer to a challenge.
     pub(super) const fn is_answer(&self) -> bool {
         self.answer.is_some()

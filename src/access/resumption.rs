@@ -61,6 +61,12 @@ impl Resumable {
         self.at
     }
 
+    /// Whether an attempt is made where the login was: at its client, and from its station if that tells itself apart.
+    fn is_at(&self, attempt: &Attempt) -> bool {
+        let told_apart = matches!(self.station, Station::Mac(_));
+        self.client == attempt.client.name && !(told_apart && self.station != attempt.station)
+    }
+
     /// Who is to be looked up: the key is the directory's name and the user's.
     fn who(&self) -> Option<Who> {
         let (directory, user) = self.name.as_str().split_once('/')?;
@@ -72,16 +78,34 @@ impl Resumable {
     }
 }
 
+/// Whether a session may be resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MayResume {
+    /// It may, by who proves to hold it.
+    Yes,
+    /// Not at this client and station, or nobody could be asked. It is still good where its login was.
+    NotHere,
+    /// What its login was let in by is over.
+    Never,
+}
+
 /// See [`super::Access::may_resume`].
-pub(super) async fn may_resume(room: &Arc<Room>, attempt: &Attempt) -> bool {
+pub(super) async fn may_resume(room: &Arc<Room>, attempt: &Attempt) -> MayResume {
     let Credential::Resumed(resumable) = &attempt.credential else {
-        return false;
+        return MayResume::Never;
     };
+    if !resumable.is_at(attempt) {
+        return MayResume::NotHere;
+    }
     let setup = room.setup.load_full();
     let mut exchange = Exchange::begin(room, &setup, attempt);
     // Anew: what the directory said before this packet is not asked for.
     let looked = exchange.look(resumable, attempt.received).await;
-    matches!(looked, Ok(Ok(_)))
+    match looked {
+        Ok(Ok(_)) => MayResume::Yes,
+        Ok(Err(_)) => MayResume::Never,
+        Err(_) => MayResume::NotHere,
+    }
 }
 
 /// Until when the directory may be asked.
@@ -152,12 +176,8 @@ impl Exchange<'_> {
     /// Whether it is resumed where its login was, and in time.
     fn is_same(&self, resumable: &Resumable) -> Result<(), &'static str> {
         let now = self.room.clock.now();
-        if resumable.client != self.client().name {
-            return Err("the login was at another client");
-        }
-        if matches!(resumable.station, Station::Mac(_)) && resumable.station != self.attempt.station
-        {
-            return Err("the login was from another station");
+        if !resumable.is_at(self.attempt) {
+            return Err("the login was at another client or from another station");
         }
         // A clock that was put back makes it end, not last.
         if resumable.at > now || resumable.at.after(LONGEST) <= now {

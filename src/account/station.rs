@@ -5,6 +5,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+/// In the first octet of a hardware address: it is a group's.
+const GROUP: u8 = 1;
+
 /// What is known of the equipment that a person logs in from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -30,13 +33,14 @@ impl Station {
 
     /// Reads the text of an attribute such as Calling-Station-Id: an IPv4 or IPv6 address, with a
     /// port as `address[port]`, `[address]:port` or `ipv4:port`, or a hardware address in any of its usual spellings.
-    /// Everything else is unknown.
+    /// Everything else is unknown, and so is a hardware address that is nobody's own: zeros, which gear sends that knows none, and those
+    /// of groups (IEEE 802, the lowest bit of the first octet).
     #[must_use]
     pub fn read(text: &str) -> Self {
         let text = text.trim();
         read_address(text)
             .map(Self::Address)
-            .or_else(|| read_mac(text).map(Self::Mac))
+            .or_else(|| read_mac(text).filter(is_ones_own).map(Self::Mac))
             .unwrap_or_default()
     }
 }
@@ -80,6 +84,11 @@ fn read_mac(text: &str) -> Option<[u8; 6]> {
         .decode_mut(hex.as_bytes(), &mut octets)
         .ok()
         .map(|_| octets)
+}
+
+fn is_ones_own(mac: &[u8; 6]) -> bool {
+    let [first, ..] = mac;
+    *mac != [0; 6] && first & GROUP == 0
 }
 
 impl fmt::Display for Station {
@@ -141,6 +150,10 @@ mod tests {
             "203.0.113",
             "00:1b:63:84:45",
             "[::1",
+            "00:00:00:00:00:00",
+            "000000000000",
+            "ff-ff-ff-ff-ff-ff",
+            "01:00:5e:10:00:01",
         ] {
             assert_eq!(Station::read(text), Station::Unknown, "{text}");
         }

@@ -188,14 +188,14 @@ fn client(root: &Table<'_>, table: &Table<'_>, known: &mut Known) -> Client {
             .unwrap_or_default(),
         patience: gear.policy.patience,
         class: gear.class,
-        disconnect: disconnect(table),
+        disconnect: disconnect(table, has_secret),
         session_timeout: session_timeout(table),
         policy: Arc::new(gear.policy),
     }
 }
 
-/// `disconnect` is yes or no, or where to ask.
-fn disconnect(table: &Table<'_>) -> Option<Disconnect> {
+/// `disconnect` is yes or no, or where to ask. That is asked by datagrams, which a client by TLS alone has no secret for.
+fn disconnect(table: &Table<'_>, has_secret: bool) -> Option<Disconnect> {
     let wanted = table.flag_or_text("disconnect", false);
     let secret = secrets::read(table, secrets::DISCONNECT);
     if let Some(secret) = &secret {
@@ -225,6 +225,14 @@ fn disconnect(table: &Table<'_>) -> Option<Disconnect> {
             Some(SocketAddr::new(to.ip().to_canonical(), to.port()))
         }
     };
+    let needs_one = secrets::DISCONNECT.given(table).is_none() && !has_secret;
+    if needs_one && table.has("tls-name") {
+        table.report.fault(
+            table.at("disconnect"),
+            "`disconnect`: gear is asked by UDP, for which a client by TLS has no secret.",
+            "Add disconnect-secret-file with the secret that the gear takes such requests by.",
+        );
+    }
     Some(Disconnect { to, secret })
 }
 

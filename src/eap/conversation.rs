@@ -6,7 +6,9 @@ use super::dialogue::{Dialogue, Step};
 use super::framing::{self, Fragment, Incoming, Outgoing};
 use super::packet::{self, Response, Unreadable};
 use super::settings::Method;
-use super::{Failed, House, IDENTITY_OCTETS, Judgement, ODD_PACKETS, ROUNDS, Room, Success, Turn};
+use super::{
+    Failed, House, IDENTITY_OCTETS, Judgement, MayResume, ODD_PACKETS, ROUNDS, Room, Success, Turn,
+};
 use crate::secret::random_array;
 
 /// One conversation, from Identity to Success or Failure. Bounded: 50 rounds, 5 odd packets, 8 KiB of hello, and then 16 KiB a
@@ -104,7 +106,7 @@ impl<R: Clone + Send + Sync + 'static> Conversation<R> {
     }
 
     /// Hears whether the session that the peer wants to resume may be; after [`Turn::Look`] alone.
-    pub fn looked(&mut self, may: bool) -> Turn<R> {
+    pub fn looked(&mut self, may: MayResume) -> Turn<R> {
         let next = self.identifier.wrapping_add(1);
         let step = match &mut self.stage {
             Stage::Method(talk) => talk.dialogue.looked(&self.house, may, next),

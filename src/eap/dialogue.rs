@@ -7,7 +7,7 @@ mod told;
 use super::inner::{self, Inside, Plain, Ruling, Said};
 use super::settings::Method;
 use super::tls::{self, Broken, Found, Keeper, Tunnel};
-use super::{Credentials, Failed, House, Judgement};
+use super::{Credentials, Failed, House, Judgement, MayResume};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
@@ -147,15 +147,20 @@ impl<R: Clone> Dialogue<R> {
     }
 
     /// Hears whether it may be.
-    pub(super) fn looked(&mut self, house: &House<R>, may: bool, identifier: u8) -> Step<R> {
+    pub(super) fn looked(&mut self, house: &House<R>, may: MayResume, identifier: u8) -> Step<R> {
         let Phase::Looking(looking) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return protocol("word on a session that nobody named");
         };
         let (hello, found) = *looking;
-        if !may {
-            house.sessions.remove(found.made.key());
-        }
-        self.start(house, (&hello, Some(found).filter(|_| may)), identifier)
+        let allowed = match may {
+            MayResume::Yes => Some(found),
+            MayResume::NotHere => None,
+            MayResume::Never => {
+                house.sessions.remove(found.made.key());
+                None
+            }
+        };
+        self.start(house, (&hello, allowed), identifier)
     }
 
     /// Gives the hello to rustls.

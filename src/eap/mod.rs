@@ -56,13 +56,24 @@ pub enum Turn<R> {
     Discard(&'static str),
 }
 
+/// Whether a session that a peer only names may be resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MayResume {
+    /// It may, by who proves to hold it.
+    Yes,
+    /// Not here or not now. It is left to its owner: whoever names it may have only seen its name, which is sent in the open.
+    NotHere,
+    /// Never again: it ends.
+    Never,
+}
+
 /// What the peer shows.
 pub enum Credentials<R> {
     /// A password (TTLS with PAP, or the first GTC), or what was typed at [`Judgement::Ask`].
     Password {
         /// The inner name, as octets.
         name: Box<[u8]>,
-        /// What was typed; not empty.
+        /// What was typed; empty at most where it answers a question.
         password: Secret,
         /// Whether a question can follow: GTC alone shows one.
         can_ask: bool,

@@ -364,4 +364,4 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 #[path = "duplicates/tests.rs"]
-mod tests;
+pub(in crate::server) mod tests;

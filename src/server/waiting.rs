@@ -110,9 +110,12 @@ impl Table {
         let one = || Vec::with_capacity(1);
         let packets = self.prompts.entry(prompt.clone()).or_insert_with(one);
         if packets.len() >= HELD_FOR_PROMPT {
-            let before = packets.len();
-            packets.retain(|packet| packet.path.is_open());
-            self.held = self.held.saturating_sub(before - packets.len());
+            let gone = packets.extract_if(.., |packet| !packet.path.is_open());
+            for packet in gone {
+                self.held = self.held.saturating_sub(1);
+                let of_conversation = usize::from(packet.kept.is_some());
+                self.conversations = self.conversations.saturating_sub(of_conversation);
+            }
         }
         if packets.len() >= HELD_FOR_PROMPT {
             return Err(Box::new(packet));
@@ -274,5 +277,53 @@ pub(super) fn wait(house: &House, packet: Packet) {
             Some(&packet.known.client.name),
             "too many replies are held for prompts",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::clients::Share;
+    use super::super::clients::tests::client;
+    use super::super::duplicates::tests::ticket;
+    use super::super::tls::Line;
+    use super::*;
+    use crate::secret::Secret;
+    use crate::wire::Query;
+
+    /// A packet of an EAP conversation that came by a connection.
+    fn packet(line: &Arc<Line>) -> Packet {
+        let asked = Query::access(1).sign(&Secret::from("radsec"));
+        let known = Known {
+            client: client("wifi", &[]),
+            share: Arc::new(Share::default()),
+            lent: false,
+        };
+        let peer = "192.0.2.1:5000".parse().unwrap();
+        let until = Instant::now() + Duration::from_secs(30);
+        Packet {
+            known: Arc::new(known),
+            request: Request::parse(asked.octets()).unwrap(),
+            path: Path::connection(Arc::clone(line), peer),
+            ticket: ticket(),
+            received: Instant::now(),
+            wait: Wait::made(AttemptId::from_number(1), until),
+            kept: Some(Box::new(Kept::made())),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waited_at_closed_connections_gives_all_its_room_back() {
+        let waiting = Waiting::default();
+        let (open, closed) = (Line::made(), Line::made());
+        for _ in 0..HELD_FOR_PROMPT {
+            assert!(waiting.hold(packet(&closed)).is_ok());
+        }
+        assert!(waiting.hold(packet(&open)).is_err());
+        closed.close();
+        assert!(waiting.hold(packet(&open)).is_ok());
+        let table = hold(&waiting.table);
+        assert_eq!((table.held, table.conversations), (1, 1));
     }
 }

@@ -21,6 +21,8 @@ enum State {
     Identity,
     /// A method was offered; `switched`: after the peer had declined another.
     Offered { offer: Offer, switched: bool },
+    /// One more question was put by GTC.
+    Asked,
     /// Something is being judged, or over.
     Waiting(Offer),
     /// The peer was proven that its password is known; it has to agree.
@@ -77,6 +79,8 @@ impl Exchange {
                 None if kind == offer.kind() => self.shown(offer, data),
                 None => wrong("inner answer of another type than was asked"),
             },
+            State::Asked if kind == GTC => self.answered(data),
+            State::Asked => wrong("inner answer of another type than was asked"),
             State::Proving if kind == MS_CHAP_V2 && mschapv2::is_success(data) => Said::Accepted,
             State::Proving => Said::Broken(Failed::ByPeer),
             State::Refusing => Said::Refused,
@@ -137,11 +141,24 @@ impl Exchange {
 
     fn typed(&self, typed: &[u8]) -> Option<Shown> {
         let fits = (1..=PASSWORD_OCTETS).contains(&typed.len());
-        fits.then(|| Shown::Password {
+        fits.then(|| self.password(typed))
+    }
+
+    /// Hears the answer to a question, which may be empty: somebody who has approved just goes on.
+    fn answered(&mut self, typed: &[u8]) -> Said {
+        self.state = State::Waiting(Offer::Gtc);
+        if typed.len() > PASSWORD_OCTETS {
+            return wrong("malformed inner answer");
+        }
+        Said::Judge(self.password(typed))
+    }
+
+    fn password(&self, typed: &[u8]) -> Shown {
+        Shown::Password {
             name: self.name.clone(),
             password: Secret::new(typed.to_vec()),
             can_ask: true,
-        })
+        }
     }
 
     /// Hears what became of what was shown.
@@ -153,10 +170,7 @@ impl Exchange {
             (Offer::Gtc, Ruling::Accept(_)) => Said::Accepted,
             (Offer::Gtc, Ruling::Reject) => Said::Refused,
             (Offer::Gtc, Ruling::Ask(text)) => {
-                self.state = State::Offered {
-                    offer,
-                    switched: true,
-                };
+                self.state = State::Asked;
                 ask(GTC, text.as_bytes())
             }
             (Offer::MsChapV2(identifier, _), Ruling::Accept(Some(proof))) => {

@@ -79,7 +79,7 @@ fn converse_spoilt(habits: Habits, version: Version, at: usize, spoil: &Spoil) -
                 None
             }
             Turn::Discard(_) => None,
-            Turn::Look(_) => Some(conversation.looked(false)),
+            Turn::Look(_) => Some(conversation.looked(MayResume::NotHere)),
             Turn::Judge(_) if round > at => Some(conversation.judged(Judgement::Reject)),
             Turn::Judge(_) => Some(conversation.judged(Judgement::Accept {
                 record: Some(1),

@@ -114,6 +114,22 @@ fn gtc_asks_for_a_code() {
 }
 
 #[test]
+fn gtc_takes_an_empty_answer_to_a_question_alone() {
+    let judge = Judge {
+        asks: true,
+        ..JUDGE
+    };
+    for method in [Method::Ttls, Method::Peap] {
+        let script = Script::Gtc(vec!["right", ""]);
+        refuses(method, &script, judge, &["taro: right", "taro: "]);
+        all(method, &Script::Gtc(vec![""]), judge, |ended, _| {
+            assert!(!ended.is_success());
+            assert!(ended.yielded.is_empty(), "nothing to judge");
+        });
+    }
+}
+
+#[test]
 fn ms_chap_v2() {
     for method in [Method::Ttls, Method::Peap] {
         let right = Script::MsChapV2(RIGHT, true);

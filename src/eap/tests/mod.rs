@@ -16,8 +16,8 @@ use rcgen::{
 };
 
 use super::{
-    Authenticator, CertificateName, Credentials, Failed, Inner, Judgement, Method, Room, Settings,
-    Success, Turn, Version,
+    Authenticator, CertificateName, Credentials, Failed, Inner, Judgement, MayResume, Method, Room,
+    Settings, Success, Turn, Version,
 };
 use crate::clock::Clock;
 use crate::secret::Secret;
@@ -131,7 +131,7 @@ impl Ended {
 #[derive(Clone, Copy)]
 struct Judge {
     record: Option<Record>,
-    may_resume: bool,
+    may_resume: MayResume,
     accepts_resumed: bool,
     /// Asks for a code after the password.
     asks: bool,
@@ -139,7 +139,7 @@ struct Judge {
 
 const JUDGE: Judge = Judge {
     record: Some(7),
-    may_resume: true,
+    may_resume: MayResume::Yes,
     accepts_resumed: true,
     asks: false,
 };

@@ -118,7 +118,7 @@ fn session_is_resumed_by_a_second_hello() {
         assert_eq!(ended.rounds, straight + 2);
         scene.is_resumed();
         let judge = Judge {
-            may_resume: false,
+            may_resume: MayResume::Never,
             ..JUDGE
         };
         assert_eq!(scene.login(judge).yielded, ["look 7", proven(method)]);
@@ -130,7 +130,7 @@ fn session_that_may_not_be_resumed_becomes_a_full_login() {
     each(|method, version| {
         let scene = Scene::logged_in(method, version);
         let judge = Judge {
-            may_resume: false,
+            may_resume: MayResume::Never,
             record: None,
             ..JUDGE
         };
@@ -139,6 +139,20 @@ fn session_that_may_not_be_resumed_becomes_a_full_login() {
         assert_eq!(ended.yielded, ["look 7", proven(method)]);
         // Neither the old session nor, without a record, the new one.
         scene.is_full();
+    });
+}
+
+#[test]
+fn session_that_is_named_elsewhere_is_left_to_its_owner() {
+    each(|method, version| {
+        let scene = Scene::logged_in(method, version);
+        let mut thief = Peer::new(&scene.tls, Habits::new(method, login(method)));
+        let identifier = if method == Method::Ttls { 2 } else { 3 };
+        let hello = thief.answer(&[1, identifier, 0, 6, thief.kind(), 0x20]);
+        let (_, turn) = greets(&scene, &hello, MayResume::NotHere);
+        assert!(matches!(turn, Turn::Ask(_)));
+        let (_, turn) = greets(&scene, &hello, MayResume::Yes);
+        assert!(matches!(turn, Turn::Ask(_)));
     });
 }
 
@@ -288,8 +302,12 @@ fn certificate_that_was_revoked_since_is_not_resumed() {
     }
 }
 
-/// Brings a peer's hello before a new conversation, and allows the session that it names.
-fn greets(scene: &Scene, hello: &[u8]) -> (super::super::Conversation<Record>, Turn<Record>) {
+/// Brings a peer's hello before a new conversation, and says whether the session that it names may be resumed.
+fn greets(
+    scene: &Scene,
+    hello: &[u8],
+    may: MayResume,
+) -> (super::super::Conversation<Record>, Turn<Record>) {
     let room = Room(1400);
     let (mut conversation, _) = scene.eap.begin(&packet(1, 1, b"somebody"), room);
     if hello[4] != 21 {
@@ -298,7 +316,7 @@ fn greets(scene: &Scene, hello: &[u8]) -> (super::super::Conversation<Record>, T
     let Turn::Look(7) = conversation.receive(hello, room) else {
         panic!("no session");
     };
-    let turn = conversation.looked(true);
+    let turn = conversation.looked(may);
     (conversation, turn)
 }
 
@@ -310,12 +328,12 @@ fn who_only_saw_a_sessions_name_neither_resumes_nor_ends_it() {
         let identifier = if method == Method::Ttls { 2 } else { 3 };
         let hello = owner.answer(&[1, identifier, 0, 6, owner.kind(), 0x20]);
         // Somebody says it again, and cannot go on.
-        let (_, turn) = greets(&scene, &hello);
+        let (_, turn) = greets(&scene, &hello, MayResume::Yes);
         assert!(matches!(turn, Turn::Ask(_)));
         if version == Version::V13 {
             let mut spoilt = hello.clone();
             *spoilt.last_mut().unwrap() ^= 1;
-            let (mut conversation, turn) = greets(&scene, &spoilt);
+            let (mut conversation, turn) = greets(&scene, &spoilt, MayResume::Yes);
             let Turn::Ask(alert) = turn else {
                 panic!("no alert");
             };
@@ -323,7 +341,7 @@ fn who_only_saw_a_sessions_name_neither_resumes_nor_ends_it() {
             let turn = conversation.receive(&packet(alert[1], owner.kind(), &[0]), Room(1400));
             assert!(matches!(turn, Turn::Failure(_, Some(Failed::Tls(_)))));
         }
-        let (mut conversation, turn) = greets(&scene, &hello);
+        let (mut conversation, turn) = greets(&scene, &hello, MayResume::Yes);
         let Turn::Ask(flight) = turn else {
             panic!("no flight");
         };

@@ -333,7 +333,10 @@ fn word_that_nobody_waits_for_is_no_success() {
     let _flight = asked(conversation.receive(&peer.answer(&start), ROOM));
     assert!(matches!(conversation.judged(accept()), Turn::Failure(..)));
     let (mut conversation, _) = begun(&pki.settings());
-    assert!(matches!(conversation.looked(true), Turn::Failure(..)));
+    assert!(matches!(
+        conversation.looked(MayResume::Yes),
+        Turn::Failure(..)
+    ));
 }
 
 #[test]

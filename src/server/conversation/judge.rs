@@ -7,10 +7,10 @@ use tokio::time::timeout_at;
 use super::super::login::{self, Refusal, Work};
 use super::super::station;
 use super::{Accepted, Kept, State, names};
-use crate::access::{Concluded, Credential, NtResponse, Resumable, Verdict, Wait};
+use crate::access::{self, Concluded, Credential, NtResponse, Resumable, Verdict, Wait};
 use crate::account::{Decision, Reason, shown};
 use crate::clock::Timestamp;
-use crate::eap::{Credentials, Judgement};
+use crate::eap::{Credentials, Judgement, MayResume};
 use crate::secret::Secret;
 
 /// What becomes of credentials.
@@ -124,14 +124,16 @@ enum TrueName {
 }
 
 /// Looks whether a session may be resumed, within what a request may take.
-pub(super) async fn may_resume(work: &Work, record: &Arc<Resumable>) -> bool {
+pub(super) async fn may_resume(work: &Work, record: &Arc<Resumable>) -> MayResume {
     let client = &work.known.client;
     let (station, _) = station::read(&work.request, &client.station);
     let access = &work.house.rooms.access;
     let looking = access.may_resume(record, &client.policy, &station);
-    timeout_at(login::deadline(work), looking)
-        .await
-        .unwrap_or(false)
+    match timeout_at(login::deadline(work), looking).await {
+        Ok(access::MayResume::Yes) => MayResume::Yes,
+        Ok(access::MayResume::Never) => MayResume::Never,
+        Ok(access::MayResume::NotHere) | Err(_) => MayResume::NotHere,
+    }
 }
 
 /// Has credentials judged.

@@ -289,6 +289,13 @@ fn owner(known: &Known) -> Owner {
     }
 }
 
+/// By what a station is told from others, at gear that does so; where they share one it would be everybody's.
+fn station<'a>(scene: &Scene<'a>) -> Option<&'a [u8]> {
+    let station = scene.request.attribute(attribute::CALLING_STATION_ID);
+    let shared = scene.known.client.policy.shared_stations;
+    station.filter(|station| !shared && !station.is_empty())
+}
+
 fn room(request: &Request, fragment: usize) -> Room {
     let framed = request.number(attribute::FRAMED_MTU);
     let framed = framed.and_then(|octets| usize::try_from(octets).ok());
@@ -320,8 +327,7 @@ fn settle(scene: &Scene<'_>, kept: Box<Kept>, turn: Turn) -> Step {
     match turn {
         Turn::Ask(packet) => {
             let stage = kept.stage();
-            let station = scene.request.attribute(attribute::CALLING_STATION_ID);
-            let whose = (owner(scene.known), station);
+            let whose = (owner(scene.known), station(scene));
             let conversations = &scene.house.conversations;
             let state = conversations.keep((stage, kept), whose, scene.received);
             Step::Send(reply::ask(scene, &state, &packet))
@@ -378,4 +384,42 @@ fn send(scene: &Scene<'_>, verdict: &Verdict) -> Step {
     let why = "could not be decided (when-undecided = \"discard\")";
     replies::build(scene.request, &scene.known.client, (verdict, None), sets)
         .map_or(Step::Silence(Discard::Undecided, why), Step::Send)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    impl Kept {
+        /// A conversation that was asked who is there.
+        pub(in crate::server) fn made() -> Self {
+            let names = vec!["radius.example.ac.jp".to_owned()];
+            let made = rcgen::generate_simple_self_signed(names).unwrap();
+            let settings = eap::Settings {
+                certificate: made.cert.pem().into_bytes(),
+                key: Secret::from(made.signing_key.serialize_pem().as_str()),
+                client_ca: Vec::new(),
+                crl: Vec::new(),
+                files: Vec::new(),
+                methods: vec![eap::Method::Ttls],
+                inner: vec![eap::Inner::Pap],
+                oldest: eap::Version::V12,
+                newest: eap::Version::V13,
+                fragment: 1024,
+                resume_for: std::time::Duration::ZERO,
+                certificate_name: eap::CertificateName::Mail,
+            };
+            let eap = Eap::new(&settings, Clock::system()).unwrap();
+            let (conversation, _) = eap.authenticator.begin(&[], Room(eap.fragment));
+            Self {
+                conversation,
+                fragment: eap.fragment,
+                name: None,
+                packets: 0,
+                question: Question::default(),
+                accepted: None,
+            }
+        }
+    }
 }

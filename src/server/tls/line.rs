@@ -373,6 +373,17 @@ mod tests {
         }
     }
 
+    impl Line {
+        /// One whose other end reads nothing.
+        pub(in crate::server) fn made() -> Arc<Self> {
+            Arc::new(line(1).0)
+        }
+
+        pub(in crate::server) fn close(&self) {
+            self.closed.cancel();
+        }
+    }
+
     fn line(most: usize) -> (Line, mpsc::Receiver<Box<[u8]>>) {
         let (replies, queue) = mpsc::channel(most);
         let line = Line {

@@ -81,6 +81,17 @@ impl House {
         self.access.reload(setup(parts, Some(push)));
     }
 
+    /// Has entries remembered for a while from now on, as they are by default.
+    pub(crate) fn remember_entries(&self) {
+        let parts = (&self.folder, &self.slapd, &self.clock, &self.stop);
+        let remember = Duration::from_secs(60);
+        let directory = open_directory(&self.slapd, &self.clock, &self.stop, remember);
+        self.access.reload(Setup {
+            directories: vec![("campus".into(), directory)],
+            ..setup(parts, None)
+        });
+    }
+
     /// Enrols a TOTP for a user.
     pub(crate) async fn enrol(&self, user: &str) -> Totp {
         let totp = Totp::random();
@@ -210,7 +221,10 @@ fn setup(
     let key = channel::VapidKey::from_pkcs8(&channel::VapidKey::generate()).unwrap();
     Setup {
         settings: settings_of_the_room(),
-        directories: vec![("campus".into(), open_directory(slapd, clock, stop))],
+        directories: vec![(
+            "campus".into(),
+            open_directory(slapd, clock, stop, Duration::ZERO),
+        )],
         channels: Channels::new(settings).unwrap().with_vapid(key),
     }
 }
@@ -227,7 +241,10 @@ fn open(
     let store = Store::open(&settings, &key, clock.clone()).unwrap();
     let setup = Setup {
         settings: settings_of_the_room(),
-        directories: vec![("campus".into(), open_directory(slapd, clock, stop))],
+        directories: vec![(
+            "campus".into(),
+            open_directory(slapd, clock, stop, Duration::ZERO),
+        )],
         channels: Channels::new(spools(folder)).unwrap(),
     };
     let access = Access::new(
@@ -335,7 +352,12 @@ fn people() -> String {
     .concat()
 }
 
-fn open_directory(slapd: &Slapd, clock: &Clock, stop: &CancellationToken) -> Directory {
+fn open_directory(
+    slapd: &Slapd,
+    clock: &Clock,
+    stop: &CancellationToken,
+    remember: Duration,
+) -> Directory {
     let settings = directory::Settings {
         name: "campus".into(),
         servers: vec![Server {
@@ -356,7 +378,7 @@ fn open_directory(slapd: &Slapd, clock: &Clock, stop: &CancellationToken) -> Dir
         connect_timeout: Duration::from_secs(5),
         bind_connections: 8,
         search_connections: 2,
-        remember: Duration::ZERO,
+        remember,
     };
     let tracker = TaskTracker::new();
     Directory::new(settings, clock.clone(), tracker, stop.clone()).unwrap()

@@ -6,6 +6,7 @@ mod certificate;
 mod code;
 pub(crate) mod house;
 mod limit;
+mod meanwhile;
 mod mschap;
 mod push;
 mod remembered;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sekisho::access::{
-    Answer, Attempt, ClientPolicy, CodeEntry, Credential, PushMode, Resumable, Verdict,
+    Answer, Attempt, ClientPolicy, CodeEntry, Credential, MayResume, PushMode, Resumable, Verdict,
 };
 use sekisho::account::{Reason, Station};
 use sekisho::factor::{Response, Totp};
@@ -34,9 +34,13 @@ fn at(client: &Arc<ClientPolicy>, station: &str, credential: Credential) -> Atte
     }
 }
 
-async fn may(house: &House, session: &Arc<Resumable>) -> bool {
+async fn looked(house: &House, session: &Arc<Resumable>) -> MayResume {
     let laptop = Station::read(LAPTOP);
     house.access.may_resume(session, &wifi(), &laptop).await
+}
+
+async fn may(house: &House, session: &Arc<Resumable>) -> bool {
+    looked(house, session).await == MayResume::Yes
 }
 
 async fn resume(house: &House, session: &Arc<Resumable>) -> Answer {
@@ -46,7 +50,7 @@ async fn resume(house: &House, session: &Arc<Resumable>) -> Answer {
 
 /// What a look and the proof after it say; both, since nothing may pass one of them.
 async fn refused(house: &House, session: &Arc<Resumable>, reason: Reason) {
-    assert!(!may(house, session).await, "{reason}");
+    assert_eq!(looked(house, session).await, MayResume::Never, "{reason}");
     let answer = resume(house, session).await;
     rejected(&answer, reason);
     assert_eq!(answer.resumable, None);
@@ -102,7 +106,9 @@ async fn it_is_resumed_where_the_login_was() {
         (&other, LAPTOP),
     ] {
         let read = Station::read(station);
-        assert!(!house.access.may_resume(&session, client, &read).await);
+        let looked = house.access.may_resume(&session, client, &read).await;
+        // Whoever names it there may have only seen its name.
+        assert_eq!(looked, MayResume::NotHere);
         let answer = house.access.decide(at(client, station, resumed())).await;
         rejected(&answer, Reason::SessionEnded);
     }
@@ -233,9 +239,10 @@ async fn a_session_of_a_remembered_station_ends_with_that() {
         assert_eq!(answer.decision.reason, reason);
         let session = answer.resumable.unwrap();
         let (laptop, on) = (Station::read(LAPTOP), remembering());
-        assert!(house.access.may_resume(&session, &on, &laptop).await);
+        let on = house.access.may_resume(&session, &on, &laptop).await;
         let off = house.access.may_resume(&session, &wifi(), &laptop).await;
-        assert_eq!(off, reason == Reason::Proven, "{reason}");
+        assert_eq!(on, MayResume::Yes);
+        assert_eq!(off == MayResume::Yes, reason == Reason::Proven, "{reason}");
     }
 }
 
@@ -243,7 +250,7 @@ async fn a_session_of_a_remembered_station_ends_with_that() {
 async fn a_directory_that_is_away_resumes_nobody() {
     let (mut house, _, session) = let_in().await;
     house.slapd.kill();
-    assert!(!may(&house, &session).await);
+    assert_eq!(looked(&house, &session).await, MayResume::NotHere);
     let answer = resume(&house, &session).await;
     assert_eq!(answer.verdict, Verdict::Undecided);
 }

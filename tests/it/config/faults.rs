@@ -42,6 +42,10 @@ const FAULTY: &[(&str, &str)] = &[
         "nobody can be asked at 192.0.2.9:0",
     ),
     (
+        "[client.b]\ntls-name = ['ap1.example.ac.jp']\ndisconnect = ¶true",
+        "`disconnect`: gear is asked by UDP, for which a client by TLS has no secret. (Add disconnect-secret-file",
+    ),
+    (
         "[radius]\nin-work = ¶\"many\"",
         "`in-work` cannot be \"many\". (Write a number",
     ),

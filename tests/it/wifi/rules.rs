@@ -173,3 +173,16 @@ fn eap_beside_a_password_is_no_request() {
     let twice = ap.query("taro", Some(&[7; 16]), &identity(1, "taro"));
     failed(&ap.ask(twice.with(attribute::STATE, &[8; 16])));
 }
+
+#[test]
+fn where_stations_share_an_address_none_pushes_out_another() {
+    let campus = Campus::start_with(&["taro"], "shared-stations = true", PASSWORD_ONLY);
+    let ap = Ap::new(campus.radius());
+    let (state, request) = ap.begin("taro");
+    for number in 0..8 {
+        ap.begin(&format!("somebody-{number}"));
+    }
+    let nak = eap(RESPONSE, request[1], &[NAK, 25]);
+    let answer = ap.ask(ap.query("taro", Some(&state), &nak));
+    assert_eq!(answer.code(), Code::AccessChallenge);
+}
