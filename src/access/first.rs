@@ -3,6 +3,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -40,6 +41,8 @@ struct Candidate<'a> {
     place: Option<Place<'a>>,
     standing: Box<Standing>,
     ruling: Ruling,
+    /// How many reports there had been when that was read.
+    endings: u64,
 }
 
 impl<'a> Exchange<'a> {
@@ -161,6 +164,7 @@ impl<'a> Exchange<'a> {
             self.end_if_disabled(&entry.id, refusal).await?;
             return Ok(Err(reason_of(refusal)));
         }
+        let endings = self.room.endings.load(Ordering::Acquire);
         let Some((place, standing)) = self.budget(&entry.id).await? else {
             return Ok(Err(Reason::Throttled));
         };
@@ -170,6 +174,7 @@ impl<'a> Exchange<'a> {
             place: Some(place),
             standing,
             ruling,
+            endings,
         }))
     }
 
@@ -184,15 +189,18 @@ impl<'a> Exchange<'a> {
         let Candidate {
             entry,
             place,
-            standing,
+            mut standing,
             ruling,
+            endings,
         } = candidate;
         drop(place);
         let mut proven = Proven::first(self, who, &entry, policy::has_own(&standing));
         proven.facts.lasting = self.lasting(&entry, &standing, &ruling);
-        // Meanwhile the owner may have reported a login, or somebody have forgotten the station.
-        let station = &self.attempt.station;
-        let standing = Box::new(self.room.store.standing(&entry.id, station)?);
+        if self.room.endings.load(Ordering::Acquire) != endings {
+            // The owner may have reported a login meanwhile, or somebody have forgotten the station.
+            let station = &self.attempt.station;
+            standing = Box::new(self.room.store.standing(&entry.id, station)?);
+        }
         let standing = match self.report_stands((who, &entry), standing).await? {
             Report::Stands => {
                 return self

@@ -28,6 +28,7 @@ mod waiters;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
@@ -221,6 +222,8 @@ struct Room {
     waiters: Arc<Waiters>,
     bells: Bells,
     sessions: Arc<Sessions>,
+    /// Reports, and stations that were forgotten, since the start: a login that was on its way looks again when one came.
+    endings: AtomicU64,
 }
 
 impl Room {
@@ -271,6 +274,7 @@ impl Access {
                 waiters: Arc::default(),
                 bells: Bells::new(tasks),
                 sessions: Arc::new(sessions),
+                endings: AtomicU64::new(0),
             }),
         }
     }
@@ -333,6 +337,7 @@ impl Access {
     ) -> Result<usize, Error> {
         let store = &self.room.store;
         let stations = store.forget_stations(account, only.clone()).await?;
+        self.room.endings.fetch_add(1, Ordering::AcqRel);
         self.end_sessions_beside(account, only.as_ref(), EndWhy::Revoked);
         Ok(stations)
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Room;
 use crate::account::{
@@ -121,6 +122,7 @@ async fn settle(
         | PromptDecided::Replayed => {}
     }
     if reported && decided == PromptDecided::Reported {
+        room.endings.fetch_add(1, Ordering::AcqRel);
         for other in room.store.prompts(&prompt.account)? {
             if other.state == PromptState::Denied {
                 room.waiters.tell(other.prompt.id().clone());
@@ -218,6 +220,7 @@ pub(super) async fn report(
     decision.reason = Reason::PushReported;
     decision.note = Some("said at the portal".into());
     let denied = room.store.report_logins(whose.0, decision.clone()).await?;
+    room.endings.fetch_add(1, Ordering::AcqRel);
     denied.into_iter().for_each(|id| room.waiters.tell(id));
     room.bells.alert(room, &about);
     end_sessions(room, whose.0);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sekisho::access::{Answer, Attempt, ClientPolicy, CodeEntry};
 use sekisho::account::{AccountKey, Language, Reason, Station};
+use tokio::time::{Instant, sleep};
 
 use super::house::{House, accepted, asking, attempt, challenged, client, rejected};
 
@@ -15,13 +16,18 @@ const UNDER_WAY: Duration = Duration::from_millis(300);
 /// Has an attempt wait for its bind while something else happens.
 async fn meanwhile(house: &House, attempt: Attempt, happens: impl AsyncFnOnce()) -> Answer {
     house.slapd.pause();
-    let access = house.access.clone();
-    let login = tokio::spawn(async move { access.decide(attempt).await });
-    tokio::time::sleep(UNDER_WAY).await;
-    assert!(!login.is_finished());
-    happens().await;
-    house.slapd.resume();
-    login.await.unwrap()
+    let begun = Instant::now();
+    let login = async {
+        let answer = house.access.decide(attempt).await;
+        assert!(begun.elapsed() > UNDER_WAY, "it did not wait");
+        answer
+    };
+    let (answer, ()) = tokio::join!(login, async {
+        sleep(UNDER_WAY).await;
+        happens().await;
+        house.slapd.resume();
+    });
+    answer
 }
 
 #[tokio::test]
