@@ -135,6 +135,17 @@ impl<R: Clone + Send + Sync + 'static> Conversation<R> {
         &self.identity
     }
 
+    /// Octets that it may hold of what the peer has said: fragments, and what TLS waits for the rest of. They are what a peer can make
+    /// more of, beside what any conversation costs.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        let said = match &self.stage {
+            Stage::Method(talk) => talk.incoming.octets() + talk.dialogue.heard(),
+            Stage::Identity | Stage::Offered { .. } | Stage::Over(_) => 0,
+        };
+        self.identity.len() + said
+    }
+
     /// What to write in a log: method, TLS version and suite, as far as they are known.
     #[must_use]
     pub fn told(&self) -> String {

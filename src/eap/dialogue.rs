@@ -33,6 +33,8 @@ pub(super) struct Dialogue<R> {
     record: Option<R>,
     /// How often the peer was let speak inside and said nothing.
     silences: u8,
+    /// Octets that the tunnel has heard.
+    heard: usize,
 }
 
 /// What is waited for.
@@ -97,7 +99,13 @@ impl<R: Clone> Dialogue<R> {
             since: None,
             record: None,
             silences: 0,
+            heard: 0,
         }
+    }
+
+    /// Octets that the tunnel has heard: it may still hold them, as halves of something, or as certificates.
+    pub(super) const fn heard(&self) -> usize {
+        self.heard
     }
 
     /// The longest message that may come now.
@@ -440,6 +448,7 @@ impl<R: Clone> Dialogue<R> {
         let Some(tunnel) = &mut self.tunnel else {
             return Err(protocol("message without a tunnel"));
         };
+        self.heard = self.heard.saturating_add(message.len());
         match tunnel.feed(message) {
             Ok(plain) => Ok(plain),
             Err(Broken::ByPeer(why)) => Err(Step::Fail(Some(Failed::Tls(why)))),

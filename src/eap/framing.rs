@@ -84,6 +84,11 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
+    /// Octets that are kept of it.
+    pub(super) const fn octets(&self) -> usize {
+        self.octets.capacity()
+    }
+
     /// Takes a fragment; gives the message when it is whole. Memory grows with what has come, not with what was announced.
     ///
     /// # Errors

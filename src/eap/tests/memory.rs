@@ -90,3 +90,32 @@ fn conversation_that_was_left_costs_little() {
         .all(|(octets, bound)| *octets <= bound);
     assert!(within, "{octets:?} over {bounds:?}");
 }
+
+#[test]
+fn what_a_peer_has_said_is_counted_until_the_conversation_is_over() {
+    let pki = Pki::new();
+    let eap = authenticator(&pki.settings());
+    let own = pki.client("right@example.ac.jp", 1);
+    let habits = Habits::new(Method::Tls, Script::Nothing);
+    let mut peer = Peer::new(&tls(&pki, Version::V13, Some(&own)), habits);
+    let room = Room(4000);
+    let (mut conversation, _) = eap.begin(&packet(1, 1, b"somebody"), room);
+    drop(conversation.receive(&packet(2, 3, &[13]), room));
+    let Turn::Ask(flight) = conversation.receive(&peer.answer(&[1, 3, 0, 6, 13, 0x20]), room)
+    else {
+        panic!("no flight");
+    };
+    let hello = conversation.octets();
+    assert!(hello < 3000, "{hello}");
+    // Half of a long list of certificates, and never the rest.
+    let mut data = [&[0xc0, 0, 0, 0xf0, 0][..], &[22; 3000]].concat();
+    let mut identifier = flight[1];
+    for part in 1..=10 {
+        let Turn::Ask(next) = conversation.receive(&packet(identifier, 13, &data), room) else {
+            panic!("no room");
+        };
+        assert!(conversation.octets() >= hello + part * 3000);
+        identifier = next[1];
+        data = [&[0x40][..], &[22; 3000]].concat();
+    }
+}

@@ -329,7 +329,8 @@ fn settle(scene: &Scene<'_>, kept: Box<Kept>, turn: Turn) -> Step {
             let stage = kept.stage();
             let whose = (owner(scene.known), station(scene));
             let conversations = &scene.house.conversations;
-            let state = conversations.keep((stage, kept), whose, scene.received);
+            let octets = kept.conversation.octets();
+            let state = conversations.keep((stage, kept, octets), whose, scene.received);
             Step::Send(reply::ask(scene, &state, &packet))
         }
         Turn::Success(success) => match &kept.accepted {

@@ -24,11 +24,12 @@ const LIFE: Duration = Duration::from_secs(60);
 /// How long one waits in which a person was asked: as long as an Access-Challenge by default.
 const LIFE_ASKED: Duration = Duration::from_secs(120);
 /// Conversations without a tunnel at once: some hundred octets each, 10 MiB in all. Half of them for one client.
-const BEGUN: Bounds = Bounds::new(16_384, LIFE);
-/// Conversations with a tunnel: up to 12 KiB each, 144 MiB in all.
-const TUNNELLED: Bounds = Bounds::new(12_288, LIFE);
+const BEGUN: Bounds = Bounds::new(16_384, 16 << 20, LIFE);
+/// Conversations with a tunnel: up to 12 KiB each, 144 MiB in all. Beside that they hold what their peers have said, a hello of some
+/// kilobytes or, with certificates, up to 64 KiB: of that 64 MiB in all.
+const TUNNELLED: Bounds = Bounds::new(12_288, 64 << 20, LIFE);
 /// Conversations in which a person was asked: of the same size. Their passwords were right.
-const ASKED: Bounds = Bounds::new(4096, LIFE_ASKED);
+const ASKED: Bounds = Bounds::new(4096, 32 << 20, LIFE_ASKED);
 /// Conversations of one station in a pool: one, and a few that were broken off as it moved about.
 const OF_STATION: usize = 4;
 
@@ -66,14 +67,17 @@ pub(super) enum Found<T> {
 struct Bounds {
     house: usize,
     client: usize,
+    /// Of what their peers have said: of all, and half of it of one client.
+    octets: usize,
     life: Duration,
 }
 
 impl Bounds {
-    const fn new(house: usize, life: Duration) -> Self {
+    const fn new(house: usize, octets: usize, life: Duration) -> Self {
         Self {
             house,
             client: house / 2,
+            octets,
             life,
         }
     }
@@ -92,9 +96,18 @@ struct Pool<T> {
     bounds: Bounds,
     slots: HashMap<State, Slot<T>>,
     line: Line,
-    of_client: HashMap<Owner, Line>,
+    of_client: HashMap<Owner, Crowd>,
     of_station: HashMap<u64, Line>,
+    /// What the peers of all have said.
+    octets: usize,
     next: u64,
+}
+
+/// Conversations of one client, and what their peers have said.
+#[derive(Default)]
+struct Crowd {
+    line: Line,
+    octets: usize,
 }
 
 struct Slot<T> {
@@ -103,6 +116,8 @@ struct Slot<T> {
     owner: Owner,
     /// The digest of client and station; none where the gear tells no station.
     station: Option<u64>,
+    /// What its peer has said.
+    octets: usize,
     /// None while it is in work.
     kept: Option<T>,
 }
@@ -117,18 +132,27 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
-    /// Keeps a conversation and gives its new State.
+    /// Keeps a conversation, which holds so many octets of what its peer has said, and gives its new State.
     pub(super) fn keep(
         &self,
-        (stage, kept): (Stage, T),
+        (stage, kept, octets): (Stage, T, usize),
         (owner, station): (Owner, Option<&[u8]>),
         now: Instant,
     ) -> State {
         let state = random_array();
         let station = station.map(|station| self.hasher.hash_one((&owner, station)));
         let mut gone = Vec::new();
-        let slot = (owner, station, kept);
-        hold(self.pool(stage)).add(state, slot, now, &mut gone);
+        let mut pool = hold(self.pool(stage));
+        let slot = Slot {
+            serial: pool.next,
+            until: now + pool.bounds.life,
+            owner,
+            station,
+            octets,
+            kept: Some(kept),
+        };
+        pool.add(state, slot, now, &mut gone);
+        drop(pool);
         // Only now, as the end of a tunnel takes a moment.
         drop(gone);
         state
@@ -198,58 +222,59 @@ impl<T> Pool<T> {
             line: Line::new(),
             of_client: HashMap::new(),
             of_station: HashMap::new(),
+            octets: 0,
             next: 0,
         }
     }
 
-    fn add(
-        &mut self,
-        state: State,
-        (owner, station, kept): (Owner, Option<u64>, T),
-        now: Instant,
-        gone: &mut Vec<Slot<T>>,
-    ) {
-        self.make_room(&owner, station, now, gone);
-        let serial = self.next;
+    fn add(&mut self, state: State, slot: Slot<T>, now: Instant, gone: &mut Vec<Slot<T>>) {
+        self.make_room(&slot, now, gone);
         self.next += 1;
-        self.line.insert(serial, state);
-        let of_client = self.of_client.entry(owner.clone()).or_default();
-        of_client.insert(serial, state);
-        if let Some(station) = station {
+        self.line.insert(slot.serial, state);
+        self.octets += slot.octets;
+        let crowd = self.of_client.entry(slot.owner.clone()).or_default();
+        crowd.line.insert(slot.serial, state);
+        crowd.octets += slot.octets;
+        if let Some(station) = slot.station {
             let of_station = self.of_station.entry(station).or_default();
-            of_station.insert(serial, state);
+            of_station.insert(slot.serial, state);
         }
-        let slot = Slot {
-            serial,
-            until: now + self.bounds.life,
-            owner,
-            station,
-            kept: Some(kept),
-        };
         self.slots.insert(state, slot);
     }
 
     /// Pushes out what has expired, and then the oldest: of the station, of the client, of all.
-    fn make_room(
-        &mut self,
-        owner: &Owner,
-        station: Option<u64>,
-        now: Instant,
-        gone: &mut Vec<Slot<T>>,
-    ) {
+    fn make_room(&mut self, new: &Slot<T>, now: Instant, gone: &mut Vec<Slot<T>>) {
         while let Some(oldest) = oldest(Some(&self.line), 1)
             && self.slots.get(&oldest).is_none_or(|slot| slot.until <= now)
         {
             gone.extend(self.remove(&oldest));
         }
-        let of_station = station.and_then(|station| self.of_station.get(&station));
-        let of_client = self.of_client.get(owner);
-        let full = oldest(of_station, OF_STATION)
-            .or_else(|| oldest(of_client, self.bounds.client))
-            .or_else(|| oldest(Some(&self.line), self.bounds.house));
-        if let Some(oldest) = full {
+        let of_station = new
+            .station
+            .and_then(|station| self.of_station.get(&station));
+        if let Some(oldest) = oldest(of_station, OF_STATION) {
             gone.extend(self.remove(&oldest));
         }
+        while let Some(oldest) = self.spare(new) {
+            gone.extend(self.remove(&oldest));
+        }
+    }
+
+    /// The one that must go next for a new one to have room.
+    fn spare(&self, new: &Slot<T>) -> Option<State> {
+        let Bounds {
+            house,
+            client,
+            octets,
+            ..
+        } = self.bounds;
+        let most = |full: bool, count| if full { 1 } else { count };
+        let of_client = self.of_client.get(&new.owner).and_then(|crowd| {
+            let full = crowd.octets + new.octets > octets / 2;
+            oldest(Some(&crowd.line), most(full, client))
+        });
+        let full = self.octets + new.octets > octets;
+        of_client.or_else(|| oldest(Some(&self.line), most(full, house)))
     }
 
     fn take(&mut self, state: &State, owner: &Owner, now: Instant) -> Option<Found<T>> {
@@ -267,9 +292,19 @@ impl<T> Pool<T> {
     fn remove(&mut self, state: &State) -> Option<Slot<T>> {
         let slot = self.slots.remove(state)?;
         self.line.remove(&slot.serial);
-        leave(&mut self.of_client, &slot.owner, slot.serial);
+        self.octets = self.octets.saturating_sub(slot.octets);
+        if let Some(crowd) = self.of_client.get_mut(&slot.owner) {
+            crowd.line.remove(&slot.serial);
+            crowd.octets = crowd.octets.saturating_sub(slot.octets);
+            if crowd.line.is_empty() {
+                self.of_client.remove(&slot.owner);
+            }
+        }
         if let Some(station) = &slot.station {
-            leave(&mut self.of_station, station, slot.serial);
+            let line = self.of_station.get_mut(station);
+            if line.is_some_and(|line| line.remove(&slot.serial).is_some() && line.is_empty()) {
+                self.of_station.remove(station);
+            }
         }
         Some(slot)
     }
@@ -279,15 +314,6 @@ impl<T> Pool<T> {
 fn oldest(line: Option<&Line>, most: usize) -> Option<State> {
     let line = line.filter(|line| line.len() >= most)?;
     line.first_key_value().map(|(_, state)| *state)
-}
-
-fn leave<K: std::hash::Hash + Eq>(lines: &mut HashMap<K, Line>, key: &K, serial: u64) {
-    if let Some(line) = lines.get_mut(key) {
-        line.remove(&serial);
-        if line.is_empty() {
-            lines.remove(key);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -307,7 +333,7 @@ mod tests {
         fn begin(&self, number: usize, client: &str, station: &str, now: Instant) -> State {
             let station = Some(station.as_bytes()).filter(|station| !station.is_empty());
             self.0
-                .keep((Stage::Begun, number), (owner(client), station), now)
+                .keep((Stage::Begun, number, 0), (owner(client), station), now)
         }
 
         fn is_kept(&self, state: &State, client: &str, now: Instant) -> bool {
@@ -350,7 +376,7 @@ mod tests {
     async fn a_conversation_ends_when_its_packet_does_not_come() {
         let (desk, now) = (Desk(Table::default()), Instant::now());
         let state = desk.begin(7, "wifi", "a", now);
-        let asked = (Stage::Asked, 8);
+        let asked = (Stage::Asked, 8, 0);
         let asked = desk.0.keep(asked, (owner("wifi"), Some(b"a")), now);
         let late = now + LIFE;
         let just = late - Duration::from_millis(1);
@@ -382,7 +408,7 @@ mod tests {
     async fn a_client_pushes_out_its_own_only() {
         let (desk, now) = (Desk(Table::default()), Instant::now());
         let other = desk.begin(0, "other", "", now);
-        let tunnel = (Stage::Tunnelled, 1);
+        let tunnel = (Stage::Tunnelled, 1, 0);
         let tunnel = desk.0.keep(tunnel, (owner("wifi"), None), now);
         let flood: Vec<_> = (0..100_000)
             .map(|number| desk.begin(number, "wifi", &number.to_string(), now))
@@ -404,5 +430,29 @@ mod tests {
             desk.begin(number, &format!("ap-{}", number % 50), "", now);
         }
         assert_eq!(desk.0.len(), BEGUN.house);
+    }
+    #[tokio::test]
+    async fn what_peers_have_said_is_bounded_for_each_client_and_in_all() {
+        let (desk, now) = (Desk(Table::default()), Instant::now());
+        let keep = |client: &str, octets| {
+            let said = (Stage::Tunnelled, 0, octets);
+            desk.0.keep(said, (owner(client), None), now)
+        };
+        let other = keep("other", 400);
+        for _ in 0..4 * TUNNELLED.octets / (64 << 10) {
+            keep("wifi", 64 << 10);
+        }
+        assert!(desk.is_kept(&other, "other", now));
+        assert_eq!(desk.0.len(), 1 + TUNNELLED.octets / 2 / (64 << 10));
+        for client in ["one", "two", "three"] {
+            for _ in 0..4 * TUNNELLED.octets / (64 << 10) {
+                keep(client, 64 << 10);
+            }
+        }
+        assert_eq!(desk.0.len(), TUNNELLED.octets / (64 << 10));
+        let held = |table: &Table<usize>| hold(table.pool(Stage::Tunnelled)).octets;
+        assert_eq!(held(&desk.0), TUNNELLED.octets);
+        keep("one", 1);
+        assert!(held(&desk.0) <= TUNNELLED.octets);
     }
 }
