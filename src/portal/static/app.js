@@ -163,6 +163,7 @@ const send = async (entry, word, number) => {
   for (const button of buttons) button.disabled = true;
   const line = entry.card.querySelector(".said");
   line.hidden = true;
+  entry.sending = true;
   try {
     const answer = await device.decide(entry.request, word, number);
     if (!answer.ok) return refused(entry, answer);
@@ -178,6 +179,7 @@ const send = async (entry, word, number) => {
     line.textContent = say("offline");
     line.hidden = false;
   } finally {
+    entry.sending = false;
     for (const button of buttons) button.disabled = false;
     entry.ready();
   }
@@ -242,7 +244,7 @@ const tick = () => {
       entry.told = left;
       announce(say("seconds_left", { seconds: left }));
     }
-    if (left === 0) finish(entry, "over");
+    if (left === 0 && !entry.sending) finish(entry, "over");
   }
 };
 
@@ -260,7 +262,8 @@ const tidy = () => {
 const take = (requests) => {
   const open = new Set(requests.map(({ prompt }) => prompt));
   for (const entry of [...cards.values()]) {
-    if (!open.has(entry.request.prompt)) finish(entry, "elsewhere");
+    // What is just being answered here is gone by the time that the answer has come back.
+    if (!open.has(entry.request.prompt) && !entry.sending) finish(entry, "elsewhere");
   }
   for (const request of requests) if (!cards.has(request.prompt)) add(request);
   tidy();

@@ -114,6 +114,25 @@ fn it_was_not_me() {
     });
 }
 
+/// The page looks what waits while it is told what came of an answer, and may see first that nothing does.
+#[test]
+fn an_answer_that_comes_back_late_is_told_as_what_it_was() {
+    let campus = Campus::new("en");
+    let (_computer, phone) = campus.paired("taro");
+    let (nas, challenge, _) = login(&campus);
+    phone.find(".request");
+    phone.value(
+        "(() => { const decide = device.decide; device.decide = async (...said) => { \
+         const answer = await decide(...said); await new Promise((later) => setTimeout(later, 3000)); return answer; }; \
+         return true; })()",
+    );
+    phone.tab_to(".request .deny");
+    phone.press(Key::Enter);
+    phone.find(".outcome");
+    assert_eq!(title(&phone), "Denied");
+    assert!(nas.respond("taro", &challenge, "OK").rejected());
+}
+
 #[test]
 fn two_computers_ask_at_once() {
     both(|campus| {
