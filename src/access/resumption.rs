@@ -213,7 +213,7 @@ impl Exchange<'_> {
         let always = ruling.always && !self.client().remember_always;
         let proven = match resumable.grounds {
             Grounds::Certificate => true,
-            Grounds::Factor => !always,
+            Grounds::Factor => !always && self.is_fresh(resumable, now),
             Grounds::Station => !always && remembered.is_some(),
             Grounds::Password => false,
         };
@@ -221,6 +221,12 @@ impl Exchange<'_> {
             return Err(self.ended("a second factor is asked for now"));
         }
         Ok(())
+    }
+
+    /// Whether a factor was proven as lately as it must be where stations are remembered for a time.
+    fn is_fresh(&self, resumable: &Resumable, now: Timestamp) -> bool {
+        let remember = self.client().remember;
+        remember.is_zero() || resumable.at.after(remember) > now
     }
 
     fn ended(&mut self, why: &'static str) -> Reason {

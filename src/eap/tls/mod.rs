@@ -130,7 +130,7 @@ impl Tunnel {
         self.connection.peer_certificates().unwrap_or_default()
     }
 
-    /// What rustls would have kept of this session.
+    /// Where rustls puts what it would keep.
     pub(super) fn keeper(&self) -> &Keeper {
         &self.keeper
     }

@@ -95,6 +95,23 @@ async fn as_long_as_nothing_changes_it_is_resumed() {
 }
 
 #[tokio::test]
+async fn a_factor_lets_resume_no_longer_than_stations_are_remembered() {
+    let (house, _, session) = let_in().await;
+    let an_hour = Arc::new(ClientPolicy {
+        remember: Duration::from_secs(3600),
+        ..ClientPolicy::clone(&wifi())
+    });
+    let laptop = Station::read(LAPTOP);
+    for (minutes, may) in [(30, MayResume::Yes), (31, MayResume::Never)] {
+        house.clock.shift_by(minutes * 60_000);
+        let looked = house.access.may_resume(&session, &an_hour, &laptop).await;
+        assert_eq!(looked, may);
+    }
+    let answer = at(&an_hour, LAPTOP, Credential::Resumed(session));
+    rejected(&house.access.decide(answer).await, Reason::SessionEnded);
+}
+
+#[tokio::test]
 async fn it_is_resumed_where_the_login_was() {
     let (house, _, session) = let_in().await;
     let resumed = || Credential::Resumed(session.clone());
